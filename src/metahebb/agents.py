@@ -1,0 +1,130 @@
+"""Agents: what evolution made, in one file that can be published.
+
+An agent is a safetensors file: the parts of its genome by name, and in its metadata the number of the format, the
+configuration and a few facts of its making. A user's rule lies beside it as a Python file, named in the configuration
+with its SHA-256; no code is ever read from the agent itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from metahebb.configuration import FORMAT, Configuration, configuration_from_json, network_of, task_of
+from metahebb.errors import UsageError
+from metahebb.files import replacing, writing
+from metahebb.networks import Network
+from metahebb.tasks import Task
+
+__all__ = ["Agent", "load_agent"]
+
+
+@dataclass(frozen=True, eq=False)
+class Agent:
+    """An evolved genome and all that is needed to live it."""
+
+    configuration: Configuration
+    genome: np.ndarray
+    """float32 [parameters] (``network.unflatten`` names its parts)"""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """facts of its making, such as the generation and the validation score"""
+
+    @cached_property
+    def task(self) -> Task:
+        """The task that it was evolved for."""
+        return task_of(self.configuration)
+
+    @cached_property
+    def network(self) -> Network:
+        """Its network."""
+        return network_of(self.configuration, self.task)
+
+    def save(self, path: str | Path) -> None:
+        """Write the file, and a user's rule beside it; raises RunError if the disk refuses."""
+        path = Path(path)
+        with writing("The agent", path):
+            configuration = portable(self.configuration, path.parent)
+            parts = {name: np.asarray(part) for name, part in self.network.unflatten(self.genome).items()}
+            metadata = {
+                "metahebb": str(FORMAT),
+                "configuration": json.dumps(configuration.to_json()),
+                "record": json.dumps(dict(self.record)),
+            }
+            with replacing(path) as temporary:
+                safetensors.numpy.save_file(parts, temporary, metadata)
+
+
+def portable(configuration: Configuration, folder: Path) -> Configuration:
+    """The configuration as it is written into a folder: a user's rule is copied there and named without its path."""
+    if configuration.static or ":" not in configuration.rule:
+        return configuration
+    file, _, function = configuration.rule.rpartition(":")
+    copy = folder / Path(file).name
+    if copy.resolve() != Path(file).resolve():
+        shutil.copyfile(file, copy)
+    return dataclasses.replace(configuration, rule=f"{copy.name}:{function}")
+
+
+def located(configuration: Configuration, folder: Path) -> Configuration:
+    """The reverse of ``portable``: a user's rule is found in ``folder``; raises UsageError if it is not the same file."""
+    if configuration.static or ":" not in configuration.rule or Path(configuration.rule).is_absolute():
+        return configuration
+    file, _, function = configuration.rule.rpartition(":")
+    path = (folder / file).resolve()
+    if not path.is_file():
+        raise UsageError(f"The rule {configuration.rule!r} needs the file {str(path)!r}, which is not there.")
+    found = dataclasses.replace(configuration, rule=f"{path}:{function}")
+    if configuration.rule_digest is not None:
+        import hashlib
+
+        if hashlib.sha256(path.read_bytes()).hexdigest() != configuration.rule_digest:
+            raise UsageError(f"The file {str(path)!r} of rule {configuration.rule!r} has changed since it was evolved.")
+    return found
+
+
+def load_agent(path: str | Path) -> Agent:
+    """Read an agent's file, or the best agent of a run's folder.
+
+    Raises UsageError for a file that is missing, cut off, not an agent, of another format, or does not fit its own network.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = next((p for p in (path / "best.safetensors", path / "latest.safetensors") if p.exists()), path)
+        if path.is_dir():
+            raise UsageError(f"{str(path)!r} has no agent yet: a run writes one after its first generation.")
+    if not path.exists():
+        raise UsageError(f"There is no agent or run at {str(path)!r}.")
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            parts = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError) as e:
+        raise UsageError(f"{str(path)!r} is not an agent, or it is cut off: {e}.") from e
+    if metadata.get("metahebb") != str(FORMAT):
+        raise UsageError(
+            f"{str(path)!r} is not an agent of metahebb's format {FORMAT} (its format is {metadata.get('metahebb')!r})."
+        )
+    configuration = located(
+        configuration_from_json(json.loads(metadata["configuration"]), f"The agent {str(path)!r}"), path.parent
+    )
+    agent = Agent(configuration, np.empty(0, np.float32), json.loads(metadata["record"]))
+    shapes = {name: part.shape for name, part in parts.items()}
+    if shapes != {name: tuple(shape) for name, shape in agent.network.genome.items()}:
+        raise UsageError(
+            f"The agent {str(path)!r} does not fit its own network: "
+            f"task {configuration.task!r} may have changed its spaces since it was evolved."
+        )
+    genome = agent.network.flatten(parts)  # type: ignore[arg-type]
+    if not np.isfinite(genome).all():
+        raise UsageError(f"The agent {str(path)!r} contains numbers that are not finite.")
+    return dataclasses.replace(agent, genome=genome)

@@ -1,0 +1,1 @@
+"""Figures, videos and statistics of runs and agents."""

@@ -1,0 +1,244 @@
+"""The settings of a run: everything that decides its result, in one value that is written beside it.
+
+A run is made again from its configuration alone. How many workers live its lives, and for how long it may take, are not
+part of it: they do not change the result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from metahebb.errors import UsageError, unknown
+from metahebb.initial_weights import CO_EVOLVED, INITIAL_WEIGHTS
+from metahebb.networks import ACTIVATIONS, Network
+from metahebb.normalisers import NORMALISERS
+from metahebb.rules import Rule, load_rule
+from metahebb.tasks import Task, make_task
+
+__all__ = ["FORMAT", "PRESETS", "Configuration", "configure", "network_of", "read_configuration", "task_of"]
+
+FORMAT = 1
+"""The number of the format of run folders and agents; it grows when older versions could not read a newer one."""
+
+OPTIMIZERS = ("sgd", "momentum", "adam")
+STARTS = ("normal", "uniform")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All settings of a run. The defaults are those of ``gymnasium:`` tasks."""
+
+    task: str
+    env_args: Mapping[str, Any] = field(default_factory=dict)
+    greyscale: bool = False
+    frame_stack: int = 1
+    imports: tuple[str, ...] = ()
+
+    rule: str = "ABCD_lr"
+    rule_digest: str | None = None
+    """SHA-256 of the file of a user's rule"""
+    static: bool = False
+    initial_weights: str = "uniform"
+    normaliser: str = "max-abs"
+    hidden: tuple[int, ...] = (128, 64)
+    activation: str = "tanh"
+
+    strategy: str = "openai-es"
+    strategy_options: Mapping[str, float | str] = field(default_factory=dict)
+    population: int = 64
+    generations: int = 300
+    lives: int = 1
+    """lives of each member in each generation"""
+    paired_lives: bool = True
+    """the two members of a mirrored pair share the seeds of their lives"""
+    start: str = "normal"
+    sigma: float = 0.1
+    sigma_decay: float = 0.999
+    sigma_minimum: float = 0.01
+    lr: float = 0.05
+    lr_decay: float = 0.995
+    lr_minimum: float = 0.001
+    optimizer: str = "sgd"
+    penalty: float = 0.01
+    """times the mean square of the synapses' genes, subtracted from the fitness"""
+    seed: int = 0
+
+    validate_every: int = 10
+    """generations between validations of the mean"""
+    validation_lives: int = 32
+    target: float | None = None
+    """a validation score that ends the run"""
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a value that is out of its range or unknown by name."""
+        for name, accepted in {
+            "initial_weights": (*INITIAL_WEIGHTS, CO_EVOLVED),
+            "normaliser": tuple(NORMALISERS),
+            "activation": tuple(ACTIVATIONS),
+            "optimizer": OPTIMIZERS,
+            "start": STARTS,
+        }.items():
+            if getattr(self, name) not in accepted:
+                raise unknown(name.replace("_", " "), str(getattr(self, name)), accepted)
+        for name in ("population", "generations", "lives", "frame_stack", "validate_every", "validation_lives"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise UsageError(f"--{_option(name)} is {value!r}; it must be a whole number, 1 or more.")
+        for name in ("sigma", "lr", "sigma_decay", "lr_decay"):
+            value = getattr(self, name)
+            if not _is_number(value) or value <= 0:
+                raise UsageError(f"--{_option(name)} is {value!r}; it must be a finite number above 0.")
+        for name in ("sigma_minimum", "lr_minimum", "penalty"):
+            value = getattr(self, name)
+            if not _is_number(value) or value < 0:
+                raise UsageError(f"--{_option(name)} is {value!r}; it must be a finite number, 0 or more.")
+        if self.target is not None and not _is_number(self.target):
+            raise UsageError(f"--target is {self.target!r}; it must be a finite number.")
+        if not all(isinstance(size, int) and size >= 1 for size in self.hidden):
+            raise UsageError(f"--hidden is {self.hidden!r}; it must be whole numbers, 1 or more, such as 128,64.")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
+            raise UsageError(f"--seed is {self.seed!r}; it must be a whole number from 0 to 2^63 − 1.")
+        if self.strategy == "openai-es":
+            if self.population % 2:
+                raise UsageError(
+                    f"--population is {self.population}; openai-es samples mirrored pairs, so it must be even: "
+                    f"{self.population + 1} would do."
+                )
+            if self.strategy_options:
+                raise UsageError(
+                    "--strategy-option is for strategies of evosax; openai-es has --sigma, --lr, --optimizer and their decays."
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON values, with the format's number."""
+        return {"format": FORMAT, **dataclasses.asdict(self)}
+
+
+def _option(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {
+        "rule": "ABCD_lr",
+        "strategy": "openai-es",
+        "population": 200,
+        "generations": 300,
+        "lives": 1,
+        "paired_lives": False,
+        "start": "normal",
+        "sigma": 0.1,
+        "sigma_decay": 0.999,
+        "sigma_minimum": 0.01,
+        "lr": 0.2,
+        "lr_decay": 0.995,
+        "lr_minimum": 0.001,
+        "optimizer": "sgd",
+        "penalty": 0.01,
+    },
+}
+"""Settings by name; a task's own settings and explicit options go before them."""
+
+
+def configure(task: str, preset: str | None = None, **options: Any) -> tuple[Configuration, Task, Network]:
+    """A configuration of a task, its preset and explicit options, checked as a whole.
+
+    Options that are None are left to the preset, then to the task. Raises UsageError for anything that is known to be
+    bad before work starts.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    known = {f.name for f in dataclasses.fields(Configuration)}
+    for name in given:
+        if name not in known:
+            raise unknown("option", name, sorted(known))
+    if preset is not None and preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    made = make_task(
+        task,
+        given.get("env_args"),
+        greyscale=given.get("greyscale", False),
+        frame_stack=given.get("frame_stack", 1),
+        imports=tuple(given.get("imports", ())),
+    )
+    settings = {"target": made.target, **made.settings, **(PRESETS[preset] if preset else {}), **given}
+    if settings.get("static"):
+        for name, only in (("rule", "ABCD_lr"), ("normaliser", "none"), ("initial_weights", "uniform")):
+            if name in given and given[name] != only:
+                raise UsageError(f"--static networks have no {_option(name)}: their weights are evolved; leave it out.")
+            settings[name] = only
+    configuration = Configuration(task=task, **settings)
+    network = network_of(configuration, made)
+    if network.rule is not None and network.rule.file is not None:
+        settings |= {"rule": f"{network.rule.file}:{network.rule.function.__name__}", "rule_digest": network.rule.digest}
+        configuration = Configuration(task=task, **settings)
+    return configuration, made, network
+
+
+def task_of(configuration: Configuration) -> Task:
+    """The task that a configuration names."""
+    return make_task(
+        configuration.task,
+        configuration.env_args,
+        greyscale=configuration.greyscale,
+        frame_stack=configuration.frame_stack,
+        imports=configuration.imports,
+    )
+
+
+def network_of(configuration: Configuration, task: Task, rule: Rule | None = None) -> Network:
+    """The network that a configuration describes, for its task; ``rule`` goes before the rule's name."""
+    if configuration.static:
+        rule = None
+    elif rule is None:
+        rule = load_rule(configuration.rule)
+    return Network(
+        task.encoder,
+        task.readout.outputs,
+        rule,
+        configuration.hidden,
+        configuration.activation,
+        task.output_activation,
+        configuration.initial_weights,
+        configuration.normaliser,
+    )
+
+
+def configuration_from_json(data: Any, source: str) -> Configuration:
+    """A configuration of JSON values; raises UsageError naming ``source`` if they are not one."""
+    if not isinstance(data, dict) or "task" not in data:
+        raise UsageError(f"{source} is not a configuration of metahebb.")
+    if data.get("format") != FORMAT:
+        raise UsageError(
+            f"{source} has format {data.get('format')!r}; this version reads format {FORMAT}. "
+            "Use the version of metahebb that wrote it."
+        )
+    values = {name: value for name, value in data.items() if name != "format"}
+    known = {f.name for f in dataclasses.fields(Configuration)}
+    for name in values:
+        if name not in known:
+            raise UsageError(f"{source}: {unknown('setting', name, sorted(known))}")
+    for name in ("imports", "hidden"):
+        if name in values:
+            values[name] = tuple(values[name])
+    return Configuration(**values)
+
+
+def read_configuration(path: Path) -> Configuration:
+    """A configuration of a file that a run wrote; raises UsageError if it is not one."""
+    try:
+        data = json.loads(path.read_text())
+    except FileNotFoundError as e:
+        raise UsageError(f"There is no configuration file {str(path)!r}.") from e
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as e:
+        raise UsageError(f"{str(path)!r} is not a configuration of metahebb: {e}.") from e
+    return configuration_from_json(data, repr(str(path)))

@@ -1,0 +1,33 @@
+"""The two kinds of failure that a user meets, and sentences for them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["MetahebbError", "RunError", "UsageError", "unknown"]
+
+
+class MetahebbError(Exception):
+    """A failure with one sentence for the user: what was given, what is accepted, the remedy."""
+
+    exit_code = 1
+
+
+class UsageError(MetahebbError, ValueError):
+    """Bad input, known before work starts; nothing was written. The command ends with code 2."""
+
+    exit_code = 2
+
+
+class RunError(MetahebbError, RuntimeError):
+    """A failure during work; what was written before is intact. The command ends with code 1."""
+
+
+def unknown(kind: str, given: str, accepted: Iterable[str]) -> UsageError:
+    """The error for a name that is not known: it names the nearest accepted one, then all of them."""
+    names = list(accepted)
+    by_folded = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(given.casefold(), by_folded, n=1, cutoff=0.6)
+    nearest = f" Did you mean {by_folded[near[0]]!r}?" if near else ""
+    return UsageError(f"Unknown {kind} {given!r}.{nearest} Accepted: {', '.join(names)}.")

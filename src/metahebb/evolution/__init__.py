@@ -1,0 +1,1 @@
+"""Evolution: strategies, the workers that live its lives, the training loop, runs and their checkpoints."""

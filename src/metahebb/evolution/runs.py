@@ -1,0 +1,164 @@
+"""A run's folder: configuration, metrics, checkpoints, agents, log and the fitness curve.
+
+======================== =======================================================================
+config.json              the configuration; ``--config`` reads it
+metrics.jsonl            a line per generation
+checkpoints/             the newest few, one per generation
+latest.safetensors       the agent at the mean of the newest generation
+best.safetensors         the agent at the mean of the generation with the best validation score
+fitness.png              the fitness curve
+log.txt                  versions, restarts of workers, warnings
+*.py                     the user's rule, if the run has one
+======================== =======================================================================
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from metahebb.agents import Agent, load_agent, located, portable
+from metahebb.configuration import Configuration, read_configuration
+from metahebb.errors import UsageError
+from metahebb.files import replacing, writing
+
+__all__ = ["Run", "create_run", "default_folder", "open_run"]
+
+RECORDED_VERSIONS = ("metahebb", "jax", "jaxlib", "numpy", "gymnasium", "evosax", "optax")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on the disk."""
+
+    folder: Path
+    configuration: Configuration
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def curve(self) -> Path:
+        """The fitness curve, drawn while the run goes on."""
+        return self.folder / "fitness.png"
+
+    @property
+    def best(self) -> Agent:
+        """The agent with the best validation score."""
+        return load_agent(self.folder / "best.safetensors")
+
+    @property
+    def latest(self) -> Agent:
+        """The agent of the newest generation."""
+        return load_agent(self.folder / "latest.safetensors")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The metrics, a dictionary per generation."""
+        path = self.folder / "metrics.jsonl"
+        if not path.exists():
+            return []
+        lines = path.read_text().splitlines()
+        whole = [line for line in lines if line.endswith("}")]
+        return [json.loads(line) for line in whole]
+
+    def add_metrics(self, line: Mapping[str, Any]) -> None:
+        """Append a generation's line."""
+        path = self.folder / "metrics.jsonl"
+        with writing("The metrics", path), open(path, "a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def cut_metrics(self, generations: int) -> list[dict[str, Any]]:
+        """Keep the lines of the first generations only, and return them."""
+        kept = [line for line in self.metrics() if line["generation"] < generations]
+        path = self.folder / "metrics.jsonl"
+        with writing("The metrics", path), replacing(path) as temporary:
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        return kept
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        """Hold the folder for one process, with a log; raises UsageError if another holds it."""
+        lock = FileLock(self.folder / ".lock")
+        try:
+            with writing("The lock", self.folder / ".lock"):
+                lock.acquire(blocking=False)
+        except Timeout as e:
+            raise UsageError(f"Another process is working on the run {str(self.folder)!r}.") from e
+        logger = logging.getLogger("metahebb")
+        with writing("The log", self.folder / "log.txt"):
+            handler = logging.FileHandler(self.folder / "log.txt")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        level = logger.level
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG)
+        try:
+            logger.debug("opened with %s", ", ".join(f"{name} {metadata.version(name)}" for name in RECORDED_VERSIONS))
+            yield
+        finally:
+            logger.setLevel(level)
+            logger.removeHandler(handler)
+            handler.close()
+            lock.release()
+
+
+def default_folder(task: str) -> Path:
+    """``runs/<task>-<n>`` with the first n that is free."""
+    name = task.rpartition(":")[2].replace("/", "-")
+    number = 1
+    while (folder := Path("runs") / f"{name}-{number}").exists():
+        number += 1
+    return folder
+
+
+def create_run(configuration: Configuration, folder: Path) -> Run:
+    """Make a run's folder, which appears whole, by rename.
+
+    Raises UsageError if it exists, RunError if it cannot be written.
+    """
+    if folder.exists():
+        hint = " Continue it with --resume, or choose another folder." if (folder / "config.json").exists() else ""
+        raise UsageError(f"The run folder {str(folder)!r} exists.{hint}")
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    with writing("The run folder", folder):
+        try:
+            (temporary / "checkpoints").mkdir(parents=True)
+            saved = portable(configuration, temporary)
+            (temporary / "config.json").write_text(json.dumps(saved.to_json(), indent=2) + "\n")
+            os.rename(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return Run(folder, located(saved, folder))
+
+
+def open_run(folder: Path) -> Run:
+    """A run that exists; raises UsageError if the folder is not one."""
+    if not folder.is_dir():
+        raise UsageError(f"There is no run folder {str(folder)!r}.")
+    if not (folder / "config.json").exists():
+        raise UsageError(f"{str(folder)!r} is not a run: it has no config.json.")
+    return Run(folder, located(read_configuration(folder / "config.json"), folder))
+
+
+def extended(run: Run, generations: int | None) -> Run:
+    """The run with another number of generations to go to, written into its configuration."""
+    if generations is None or generations == run.configuration.generations:
+        return run
+    configuration = dataclasses.replace(run.configuration, generations=generations)
+    path = run.folder / "config.json"
+    with writing("The configuration", path), replacing(path) as temporary:
+        temporary.write_text(json.dumps(portable(configuration, run.folder).to_json(), indent=2) + "\n")
+    return Run(run.folder, configuration)
+
+

@@ -1,0 +1,283 @@
+"""The worker processes of a run, and who lives what.
+
+Units of work go to whichever worker has room; a worker that dies is replaced and its unfinished units are done again.
+Results come back by unit, so that who did what does not matter.
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from metahebb.configuration import Configuration
+from metahebb.errors import RunError, UsageError
+from metahebb.evolution.messages import Message, receive, send
+from metahebb.evolution.populations import MirroredPopulation
+from metahebb.lifetimes.lives import Life, Outcome
+
+__all__ = ["Workers"]
+
+logger = logging.getLogger("metahebb")
+
+DEATHS = 3
+"""How often a worker may die over the same unit before the run gives up: the unit kills, not chance."""
+
+
+@dataclass(eq=False)
+class _Unit:
+    """A piece of work for one worker: its message, and the lives that it has yet to answer."""
+
+    number: int
+    message: Message
+    lives: set[tuple[int, int]] = field(default_factory=set)
+    deaths: int = 0
+
+    @property
+    def remaining(self) -> Message:
+        """The message for what is not answered yet."""
+        if self.message.kind != "live":
+            return self.message
+        left = [life for life in self.message.fields["lives"] if (life[0], life[1]) in self.lives]
+        return Message("live", {**self.message.fields, "lives": left}, self.message.arrays)
+
+
+class _Worker:
+    """One process, its pipe, and the units that it has."""
+
+    def __init__(self, inbox: queue.SimpleQueue[tuple[_Worker, Message | None]]) -> None:
+        environment = {
+            **os.environ,
+            # A worker is one thread on one core; results do not depend on it, speed does.
+            "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip(),
+            "PJRT_NPROC": "1",
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "SDL_VIDEODRIVER": os.environ.get("SDL_VIDEODRIVER", "dummy"),
+            "PYGAME_HIDE_SUPPORT_PROMPT": "1",
+            # What the parent can import (a user's module beside a script), the worker can.
+            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "metahebb.evolution.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            # Ctrl-C is the parent's to handle.
+            start_new_session=True,
+        )
+        self.units: list[_Unit] = []
+        self.ready = False
+        threading.Thread(target=self._listen, args=(inbox,), daemon=True).start()
+
+    @property
+    def load(self) -> int:
+        """Lives or other pieces of work that it has not answered."""
+        return sum(len(unit.lives) or 1 for unit in self.units)
+
+    def send(self, message: Message) -> None:
+        """Send; a dead worker is noticed by its listener, not here."""
+        assert self.process.stdin is not None
+        try:
+            send(self.process.stdin, message)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.close()
+        except OSError:
+            pass
+        try:
+            self.process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _listen(self, inbox: queue.SimpleQueue[tuple[_Worker, Message | None]]) -> None:
+        assert self.process.stdout is not None
+        message: Message | None
+        try:
+            while (message := receive(self.process.stdout)) is not None:
+                inbox.put((self, message))
+        finally:
+            inbox.put((self, None))
+
+
+class Workers:
+    """Worker processes for a configuration; a context manager that ends them.
+
+    Raises UsageError for a number of workers below 1.
+    """
+
+    def __init__(self, configuration: Configuration, workers: int | None = None, *, render: bool = False) -> None:
+        count = os.cpu_count() or 1 if workers is None else workers
+        if not isinstance(count, int) or count < 1:
+            raise UsageError(f"--workers is {workers!r}; it must be a whole number, 1 or more.")
+        self.count = count
+        self.restarts = 0
+        self._start = Message("start", {"configuration": configuration.to_json(), "render": render})
+        self._population: Message | None = None
+        self._inbox: queue.SimpleQueue[tuple[_Worker, Message | None]] = queue.SimpleQueue()
+        self._slots = 0
+        self._workers = [self._new() for _ in range(count)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all workers."""
+        for worker in self._workers:
+            worker.close()
+        self._workers = []
+
+    @property
+    def processes(self) -> list[int]:
+        """The process identifiers of the workers."""
+        return [worker.process.pid for worker in self._workers]
+
+    def set_population(self, population: MirroredPopulation) -> None:
+        """Tell all workers the population that lives without genomes belong to."""
+        fields = {"sigma": population.sigma, "seed": population.seed, "generation": population.generation}
+        self._population = Message("population", fields, {"mean": population.mean})
+        for worker in self._workers:
+            worker.send(self._population)
+
+    def live(self, groups: Iterable[Sequence[Life]], genomes: np.ndarray | None = None, room: int = 20) -> Iterator[Outcome]:
+        """Live groups of lives and yield what comes of each, in the order in which they end.
+
+        The lives of a group share a worker. ``genomes`` float32 [members, parameters], or None where the members are those
+        of the mirrored population. ``room``: how many lives a worker is given at once, its slots and a few to go on with.
+        """
+
+        def units() -> Iterator[_Unit]:
+            for number, group in enumerate(groups):
+                fields: dict[str, Any] = {"lives": group}
+                arrays = {}
+                if genomes is not None:
+                    members = [life.member for life in group]
+                    fields["first"] = min(members)
+                    arrays["genomes"] = genomes[min(members) : max(members) + 1]
+                message = Message("live", fields, arrays)
+                yield _Unit(number, message, {(life.member, life.number) for life in group})
+
+        for worker, message in self._work(units(), room):
+            for outcome in (Outcome(*values) for values in message.fields["outcomes"]):
+                for unit in worker.units:
+                    unit.lives.discard((outcome.member, outcome.number))
+                worker.units = [unit for unit in worker.units if unit.lives]
+                yield outcome
+
+    def weighted_noise(self, weights: np.ndarray, pairs_per_group: int = 8) -> np.ndarray:
+        """Σ weight·noise over all pairs of the population, float32 [parameters].
+
+        The sums of fixed groups of pairs are added in one order, so that the result has the same bits for any number of
+        workers.
+        """
+        starts = range(0, len(weights), pairs_per_group)
+
+        def units() -> Iterator[_Unit]:
+            for number, first in enumerate(starts):
+                last = min(first + pairs_per_group, len(weights))
+                fields = {"unit": number, "first": first, "last": last}
+                yield _Unit(number, Message("sum", fields, {"weights": weights[first:last].astype(np.float32)}))
+
+        sums: dict[int, np.ndarray] = {}
+        for worker, message in self._work(units(), 2):
+            number = message.fields["unit"]
+            worker.units = [unit for unit in worker.units if unit.number != number]
+            sums[number] = message.arrays["sum"]
+        total = sums[0].copy()
+        for number in range(1, len(starts)):
+            total += sums[number]
+        return total
+
+    def record(self, genome: np.ndarray, life: Life) -> Iterator[Message]:
+        """Live one life and yield a ``moment`` message per step (see ``lifetimes.slots.Moment``)."""
+        unit = _Unit(0, Message("record", {"life": life}, {"genome": genome}))
+        for worker, message in self._work(iter([unit]), 1):
+            if message.kind == "recorded":
+                worker.units = []
+            else:
+                yield message
+
+    def _work(self, units: Iterator[_Unit], room: int) -> Iterator[tuple[_Worker, Message]]:
+        """Hand out units as workers have room; yield the workers' answers until none has work left.
+
+        Whoever consumes the answers takes finished units off the worker.
+        """
+        waiting: collections.deque[_Unit] = collections.deque()
+        exhausted = False
+        while True:
+            for worker in sorted(self._workers, key=lambda w: w.load):
+                while worker.ready and worker.load < room and not (exhausted and not waiting):
+                    if not waiting:
+                        unit = next(units, None)
+                        if unit is None:
+                            exhausted = True
+                            break
+                        waiting.append(unit)
+                    self._give(worker, waiting.popleft())
+            if exhausted and not waiting and not any(worker.units for worker in self._workers):
+                return
+            worker, message = self._receive()
+            if message is None:
+                waiting.extendleft(self._replace(worker))
+            elif message.kind == "ready":
+                worker.ready = True
+            else:
+                yield worker, message
+
+    def _give(self, worker: _Worker, unit: _Unit) -> None:
+        worker.units.append(unit)
+        worker.send(unit.remaining)
+
+    def _receive(self) -> tuple[_Worker, Message | None]:
+        """The next message of a worker that is ours; None when it died. Raises what a worker reports as failed."""
+        while True:
+            worker, message = self._inbox.get()
+            if worker not in self._workers:
+                continue
+            if message is not None and message.kind == "failed":
+                if trace := message.fields.get("traceback"):
+                    logger.debug("%s", trace)
+                raise (UsageError if message.fields.get("usage") else RunError)(message.fields["sentence"])
+            return worker, message
+
+    def _replace(self, dead: _Worker) -> list[_Unit]:
+        """A new worker in the place of a dead one; the units that the dead one leaves."""
+        code = dead.process.wait()
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        if not dead.ready:
+            raise RunError(f"A worker {how} while it started; its messages are above.")
+        for unit in dead.units:
+            unit.deaths += 1
+            if unit.deaths >= DEATHS:
+                raise RunError(f"{DEATHS} workers died over the same lives; the last one {how}.")
+        self.restarts += 1
+        logger.warning("A worker %s; its lives are lived again.", how)
+        self._workers[self._workers.index(dead)] = self._new()
+        return list(reversed(dead.units))
+
+    def _new(self) -> _Worker:
+        worker = _Worker(self._inbox)
+        worker.send(self._start)
+        if self._population is not None:
+            worker.send(self._population)
+        return worker
+
+

@@ -1,0 +1,37 @@
+"""Files that are whole or absent, whenever the process dies."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from metahebb.errors import RunError
+
+__all__ = ["replacing", "writing"]
+
+
+@contextlib.contextmanager
+def writing(what: str, path: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into one sentence."""
+    try:
+        yield
+    except OSError as e:
+        raise RunError(
+            f"{what} {str(path)!r} could not be written: {e.strerror or e}. What was written before is intact; "
+            "free space or choose another place, then go on with --resume."
+        ) from e
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place, on the disk, when the block ends without an error."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Lives: a network in a world, from random weights to the end."""

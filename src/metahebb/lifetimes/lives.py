@@ -1,0 +1,46 @@
+"""What identifies a life, and what comes of it."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from metahebb.seeds import Stream, words
+
+__all__ = ["Life", "Outcome", "life_of"]
+
+
+class Life(NamedTuple):
+    """One life: whose it is and the seeds that decide everything in it."""
+
+    member: int
+    """the member of the population"""
+    number: int
+    """which of the member's lives"""
+    world: int
+    """the world's seed, 0 ≤ seed < 2³¹"""
+    key: tuple[int, int]
+    """the words of the JAX key of its initial weights"""
+
+
+class Outcome(NamedTuple):
+    """What came of a life."""
+
+    member: int
+    number: int
+    fitness: float
+    """the sum of its rewards; NaN where the network diverged"""
+    steps: int
+    mean_square: float
+    """of its synapses' genes, which the search penalises"""
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the network's outputs, or the rewards, ceased to be finite."""
+        return not math.isfinite(self.fitness)
+
+
+def life_of(member: int, number: int, seed: int, stream: Stream, *index: int) -> Life:
+    """The life with the seeds of a stream's index and its own number."""
+    world, *key = (int(w) for w in words(seed, stream, *index, number, count=3))
+    return Life(member, number, world >> 1, (key[0], key[1]))

@@ -1,0 +1,179 @@
+"""Plastic networks: an evolved encoder, plastic layers without biases, an initialiser, a normaliser.
+
+All functions are pure and take lives as their first axis. A life of a network, from a genome and a key:
+
+    plasticity = network.express(genome)               # once: what the life reads of its genes
+    weights = network.init(genome, keys)               # random (or co-evolved) initial weights
+    at each step:
+        activities = network.act(plasticity, weights, observation)
+        weights = network.learn(plasticity, weights, activities)
+
+The last of the activities are the network's outputs. Nothing else reaches a network: no reward, no error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from metahebb.encoders import Encoder
+from metahebb.initial_weights import CO_EVOLVED, INITIAL_WEIGHTS
+from metahebb.normalisers import NORMALISERS
+from metahebb.rules import Rule
+
+__all__ = ["ACTIVATIONS", "Genome", "Layer", "Network", "Plasticity"]
+
+ACTIVATIONS = {"tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid, "relu": jax.nn.relu, "linear": lambda x: x}
+"""The activation functions by name."""
+
+Genome = Mapping[str, jax.Array]
+"""What evolution searches, by name: ``layers.0.A`` [lives, inputs, outputs], ``encoder.0``, ``initial.0``, …"""
+
+
+class Layer(NamedTuple):
+    """The weights of a plastic layer: ``raw`` × ``scale`` [lives, inputs, outputs] (see ``normalisers``)."""
+
+    raw: jax.Array
+    scale: jax.Array | None = None
+
+    @property
+    def weights(self) -> jax.Array:
+        return self.raw if self.scale is None else self.raw * self.scale
+
+
+class Plasticity(NamedTuple):
+    """What a life reads of its genome at every step."""
+
+    filters: Mapping[str, jax.Array]
+    coefficients: tuple[tuple[jax.Array, ...], ...]
+    """For each layer the arguments of its rule, or the a, b, c, d of a bilinear one (``Rule.terms``)."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network's shape and its rule; without a rule it is static: its weights are evolved and never change."""
+
+    encoder: Encoder
+    outputs: int
+    rule: Rule | None
+    hidden: tuple[int, ...] = (128, 64)
+    activation: str = "tanh"
+    output_activation: str = "linear"
+    initial_weights: str = "uniform"
+    normaliser: str = "max-abs"
+
+    @property
+    def layers(self) -> tuple[tuple[int, int], ...]:
+        """(inputs, outputs) of each plastic layer."""
+        return tuple(pairwise((self.encoder.features, *self.hidden, self.outputs)))
+
+    @property
+    def synapses(self) -> int:
+        """The number of plastic (or, in a static network, evolved) weights."""
+        return sum(math.prod(layer) for layer in self.layers)
+
+    @property
+    def genes(self) -> tuple[str, ...]:
+        """The names of a synapse's own genes: the rule's coefficients, or a static network's weight."""
+        return ("weight",) if self.rule is None else self.rule.coefficients
+
+    @property
+    def genome(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each part of a genome, in the order of the flat genome: synapses' genes first."""
+        parts: dict[str, tuple[int, ...]] = {
+            f"layers.{i}.{gene}": layer for i, layer in enumerate(self.layers) for gene in self.genes
+        }
+        parts |= self.encoder.filters
+        if self.initial_weights == CO_EVOLVED and self.rule is not None:
+            parts |= {f"initial.{i}": layer for i, layer in enumerate(self.layers)}
+        return parts
+
+    @property
+    def parameters(self) -> int:
+        """The size of the flat genome."""
+        return sum(math.prod(shape) for shape in self.genome.values())
+
+    @property
+    def synaptic_parameters(self) -> int:
+        """How many of them, from the first on, are synapses' genes."""
+        return self.synapses * len(self.genes)
+
+    def unflatten(self, flat: jax.Array | np.ndarray) -> dict[str, jax.Array]:
+        """Flat genomes [..., parameters] → parts by name [..., *shape]."""
+        parts = {}
+        start = 0
+        for name, shape in self.genome.items():
+            stop = start + math.prod(shape)
+            parts[name] = flat[..., start:stop].reshape(*flat.shape[:-1], *shape)
+            start = stop
+        return parts  # type: ignore[return-value]
+
+    def flatten(self, genome: Genome) -> np.ndarray:
+        """One genome's parts by name → flat float32 [parameters]."""
+        return np.concatenate([np.asarray(genome[name], np.float32).ravel() for name in self.genome])
+
+    def express(self, genome: Genome) -> Plasticity:
+        """What the lives of these genomes will read at every step."""
+        filters = {name: genome[name] for name in self.encoder.filters}
+        if self.rule is None:
+            return Plasticity(filters, ())
+        per_layer = [[genome[f"layers.{i}.{gene}"] for gene in self.genes] for i in range(len(self.layers))]
+        return Plasticity(filters, tuple(self.rule.terms(*c) if self._folds else tuple(c) for c in per_layer))
+
+    def init(self, genome: Genome, keys: jax.Array) -> tuple[Layer, ...]:
+        """The weights that lives begin with: PRNG keys [lives] → layers."""
+        if self.rule is None:
+            return tuple(Layer(genome[f"layers.{i}.weight"]) for i in range(len(self.layers)))
+        if self.initial_weights == CO_EVOLVED:
+            raw = [genome[f"initial.{i}"] for i in range(len(self.layers))]
+        else:
+            sample = INITIAL_WEIGHTS[self.initial_weights]
+            raw = [
+                jax.vmap(lambda key, i=i, layer=layer: sample(jax.random.fold_in(key, i), layer))(keys)
+                for i, layer in enumerate(self.layers)
+            ]
+        # Weights are normalised after updates only: the first forward pass sees them as they were drawn.
+        scales = [NORMALISERS[self.normaliser](w)[1] for w in raw]
+        return tuple(Layer(w, None if s is None else jnp.ones_like(s)) for w, s in zip(raw, scales, strict=True))
+
+    def act(
+        self, plasticity: Plasticity, weights: tuple[Layer, ...], observation: jax.Array
+    ) -> tuple[jax.Array, ...]:
+        """The forward pass: observations [lives, …] → activities of all neurons, inputs first, layer by layer."""
+        activities = [self.encoder(plasticity.filters, observation)]
+        for i, layer in enumerate(weights):
+            total = jnp.einsum("li,lij->lj", activities[-1], layer.raw)
+            if layer.scale is not None:
+                total = total * layer.scale[:, 0]
+            last = i == len(weights) - 1
+            activities.append(ACTIVATIONS[self.output_activation if last else self.activation](total))
+        return tuple(activities)
+
+    def learn(
+        self, plasticity: Plasticity, weights: tuple[Layer, ...], activities: tuple[jax.Array, ...]
+    ) -> tuple[Layer, ...]:
+        """Every synapse changes by its own rule, then each layer is normalised."""
+        if self.rule is None:
+            return weights
+        learned = []
+        for layer, coefficients, (pre, post) in zip(weights, plasticity.coefficients, pairwise(activities), strict=True):
+            pre, post = pre[:, :, None], post[:, None, :]
+            if self._folds:
+                a, b, c, d = coefficients
+                change = a * pre * post + b * pre + c * post + d
+            else:
+                change = self.rule(pre, post, layer.weights, *coefficients)
+            learned.append(Layer(*NORMALISERS[self.normaliser](layer.weights + change)))
+        return tuple(learned)
+
+    @property
+    def _folds(self) -> bool:
+        """Whether the rule's four terms are fewer than its coefficients."""
+        return self.rule is not None and self.rule.bilinear and len(self.rule.coefficients) > 4

@@ -1,0 +1,63 @@
+"""From a network's outputs to an action.
+
+The last layer's post-synaptic activity is the raw sum (it takes part in learning as it is); what it does is decided here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from metahebb.errors import UsageError
+
+__all__ = ["BoxReadout", "DiscreteReadout", "Readout", "readout_for"]
+
+
+@dataclass(frozen=True)
+class DiscreteReadout:
+    """The action of the largest output."""
+
+    outputs: int
+    start: int = 0
+
+    def __call__(self, outputs: jax.Array) -> jax.Array:
+        """Outputs [lives, outputs] → actions, int32 [lives]."""
+        return jnp.argmax(outputs, axis=-1) + self.start
+
+
+@dataclass(frozen=True)
+class BoxReadout:
+    """low + (high − low)·(tanh + 1)/2 of an output where the action is bounded, the output itself where it is not."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def outputs(self) -> int:
+        return len(self.low)
+
+    def __call__(self, outputs: jax.Array) -> jax.Array:
+        """Outputs [lives, outputs] → actions, float32 [lives, *shape]."""
+        low, high = np.array(self.low, np.float32), np.array(self.high, np.float32)
+        bounded = np.isfinite(low) & np.isfinite(high)
+        span = np.where(bounded, high - low, 0)
+        within = np.where(bounded, low, 0) + span * (jnp.tanh(outputs) + 1) / 2
+        return jnp.where(bounded, within, jnp.clip(outputs, low, high)).reshape(-1, *self.shape)
+
+
+Readout = DiscreteReadout | BoxReadout
+
+
+def readout_for(space: gymnasium.Space[Any]) -> Readout:
+    """The readout for an action space: Discrete or Box; raises UsageError for others."""
+    if isinstance(space, gymnasium.spaces.Discrete):
+        return DiscreteReadout(int(space.n), int(space.start))
+    if isinstance(space, gymnasium.spaces.Box) and 0 not in space.shape and np.issubdtype(space.dtype, np.floating):
+        return BoxReadout(tuple(map(float, space.low.ravel())), tuple(map(float, space.high.ravel())), space.shape)
+    raise UsageError(f"The action space {space} is not supported; accepted are Box (of floats) and Discrete.")
