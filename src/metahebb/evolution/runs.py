@@ -155,6 +155,7 @@ def extended(run: Run, generations: int | None) -> Run:
     """The run with another number of generations to go to, written into its configuration."""
     if generations is None or generations == run.configuration.generations:
         return run
+    # A run's own target no longer ends it when its user asks for more generations than it has lived.
     configuration = dataclasses.replace(run.configuration, generations=generations)
     path = run.folder / "config.json"
     with writing("The configuration", path), replacing(path) as temporary:

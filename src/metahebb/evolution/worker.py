@@ -43,7 +43,7 @@ def main() -> None:
     except MetahebbError as e:
         send(outbox, Message("failed", {"sentence": str(e), "usage": e.exit_code == 2}))
     except Exception as e:
-        what = f"{type(e).__name__}: {e}"
+        what = f"A worker failed with {type(e).__name__}: {e}"
         send(outbox, Message("failed", {"sentence": what, "traceback": traceback.format_exc()}))
     # The parent may read what was sent before it closes the pipe, upon which the listener ends the process.
     threading.Event().wait()
