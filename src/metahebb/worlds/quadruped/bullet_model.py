@@ -13,6 +13,7 @@ from metahebb.worlds.quadruped.robot import (
     START_HEIGHT,
     TORQUE,
     TORSO_RADIUS,
+    Point,
     Solid,
     ankle_range,
     leg_parts,
@@ -21,12 +22,13 @@ from metahebb.worlds.quadruped.robot import (
 
 __all__ = ["exact_mjcf", "merged_urdf"]
 
-Point = tuple[float, float, float]
-
 
 def exact_mjcf(morphology: Morphology) -> str:
-    """The robot as AntBulletEnv-v0 loads it. Bullet's importer derives masses and inertias, and splits every body with
-    a joint in two links: 20 and the torso."""
+    """The robot as AntBulletEnv-v0 loads it.
+
+    Bullet's importer derives the masses and inertias, and makes two links of every body that has a joint:
+    with the stubs 20, beside the torso.
+    """
     legs = "".join(_mjcf_leg(morphology, leg) for leg in range(4))
     return f"""<mujoco model="quadruped">
   <compiler angle="degree" coordinate="local" inertiafromgeom="true"/>
@@ -61,12 +63,16 @@ def _mjcf_leg(morphology: Morphology, leg: int) -> str:
             {capsule(parts.lower_end)}
           </body>
         </body>
-      </body>"""
+      </body>
+      """
 
 
 def merged_urdf(morphology: Morphology) -> str:
-    """The same robot in 9 links: the trunk (torso and stubs), and two a leg. URDF, since Bullet's importer of MJCF cannot
-    merge links; the ankles' axes are as long as in the exact model, because their length is part of the dynamics."""
+    """The same robot with two links a leg, beside the torso that has its stubs merged in.
+
+    A URDF, since Bullet's importer of MJCF merges nothing. The ankles' axes keep their length of √2, which is
+    part of the dynamics.
+    """
     stubs = "".join(_collision(leg_parts(morphology, leg).stub_end) for leg in range(4))
     legs = "".join(_urdf_leg(morphology, leg) for leg in range(4))
     return f"""<robot name="quadruped">
@@ -85,16 +91,20 @@ def _urdf_leg(morphology: Morphology, leg: int) -> str:
         return f"""
   <link name="{name}_{leg}">
     {_surface_and_inertial(solid)}{_collision(end)}
-  </link>"""
+  </link>
+  """
 
-    def joint(name: str, parent: str, child: str, place: Point, axis: str, limits: tuple[float, float]) -> str:
+    def joint(
+        name: str, parent: str, child: str, place: Point, axis: str, limits: tuple[float, float]
+    ) -> str:
         low, high = (math.radians(limit) for limit in limits)
         return f"""
   <joint name="{name}_{leg}" type="revolute">
     <parent link="{parent}"/><child link="{child}_{leg}"/>
     <origin xyz="{_numbers(place)}"/><axis xyz="{axis}"/>
     <limit lower="{low}" upper="{high}" effort="{TORQUE}" velocity="1000"/>
-  </joint>"""
+  </joint>
+  """
 
     ankle_axis = f"{_numbers(ANKLE_AXES[leg])} 0"
     return (
@@ -111,7 +121,8 @@ def _surface_and_inertial(solid: Solid) -> str:
     <inertial>
       <origin xyz="{_numbers(solid.centre)}"/><mass value="{solid.mass}"/>
       <inertia ixx="{xx}" iyy="{yy}" izz="{zz}" ixy="0" ixz="0" iyz="0"/>
-    </inertial>"""
+    </inertial>
+    """
 
 
 def _collision(end: Point) -> str:
@@ -121,7 +132,8 @@ def _collision(end: Point) -> str:
     <collision>
       <origin xyz="{middle}" rpy="0 {math.pi / 2} {math.atan2(end[1], end[0])}"/>
       <geometry><capsule radius="{CAPSULE_RADIUS}" length="{math.hypot(*end)}"/></geometry>
-    </collision>"""
+    </collision>
+    """
 
 
 def _numbers(values: tuple[float, ...]) -> str:

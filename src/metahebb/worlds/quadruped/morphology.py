@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import NamedTuple
 
 __all__ = [
@@ -29,26 +28,32 @@ class Leg(NamedTuple):
     """The lengths of a leg's moving segments, as factors of the standard length."""
 
     upper: float = 1.0
-    """first hip to ankle"""
+    """from the hip to the ankle"""
     lower: float = 1.0
-    """ankle to tip"""
+    """from the ankle to the tip"""
+
+
+_STANDARD_LEG = Leg()
 
 
 @dataclass(frozen=True)
 class Morphology:
-    """A body. Its text is a name of :data:`MORPHOLOGIES` or what :func:`parse_morphology` reads back."""
+    """A body: the factors of its four legs.
 
-    front_left: Leg = Leg()
-    back_left: Leg = Leg()
-    back_right: Leg = Leg()
-    front_right: Leg = Leg()
+    Its text is a name of :data:`MORPHOLOGIES` or the factors, and :func:`parse_morphology` reads it back.
+    """
+
+    front_left: Leg = _STANDARD_LEG
+    back_left: Leg = _STANDARD_LEG
+    back_right: Leg = _STANDARD_LEG
+    front_right: Leg = _STANDARD_LEG
 
     def __post_init__(self) -> None:
         """Refuse, with ``ValueError``, a factor outside of :data:`FACTOR_RANGE`."""
         lowest, highest = FACTOR_RANGE
         for name, leg in zip(LEGS, self.legs, strict=True):
             for segment, factor in zip(Leg._fields, leg, strict=True):
-                if not (math.isfinite(factor) and lowest <= factor <= highest):
+                if not lowest <= factor <= highest:  # NaN is not
                     raise ValueError(
                         f"The {segment} segment of the {name} leg cannot have the factor {factor:g}: "
                         f"factors lie between {lowest:g} and {highest:g}, and 1 is the standard length."
@@ -66,16 +71,16 @@ class Morphology:
         return " ".join(
             f"{name}={leg.upper!r},{leg.lower!r}"
             for name, leg in zip(LEGS, self.legs, strict=True)
-            if leg != Leg()
+            if leg != _STANDARD_LEG
         )
 
 
 # The paper's damage: a lower segment of (0.1, 0.1) instead of (0.4, 0.4).
-_DAMAGED = Leg(lower=0.25)
+_DAMAGED_LEG = Leg(lower=0.25)
 
 STANDARD = Morphology()
-FRONT_RIGHT_DAMAGED = Morphology(front_right=_DAMAGED)
-FRONT_LEFT_DAMAGED = Morphology(front_left=_DAMAGED)
+FRONT_RIGHT_DAMAGED = Morphology(front_right=_DAMAGED_LEG)
+FRONT_LEFT_DAMAGED = Morphology(front_left=_DAMAGED_LEG)
 
 MORPHOLOGIES = {
     "standard": STANDARD,
@@ -84,34 +89,37 @@ MORPHOLOGIES = {
 }
 """The paper's bodies by name."""
 
+_ACCEPTED = (
+    f"name one of {', '.join(MORPHOLOGIES)}, or give the two factors of the legs that differ, "
+    f"as in 'front-left=1.0,0.5 back-right=0.8,1.0'"
+)
+
 
 def parse_morphology(text: str) -> Morphology:
-    """Read a body: a name, or the legs that differ from the standard with their two factors.
+    """Read a body: a name, or the factors (upper, lower) of the legs that differ from the standard.
 
-    ``"front-right-damaged"``, ``"front-left=1.0,0.5 back-right=0.8,1.0"``: each leg is followed by the factors
-    of its upper and its lower segment. ``ValueError`` says what was given and what would be accepted.
+    ``"front-right-damaged"`` and ``"front-left=1.0,0.5 back-right=0.8,1.0"`` are bodies. Anything else is a
+    ``ValueError`` that says what was given and what would be accepted.
     """
-    if text.strip() in MORPHOLOGIES:
-        return MORPHOLOGIES[text.strip()]
+    text = text.strip()
+    if text in MORPHOLOGIES:
+        return MORPHOLOGIES[text]
+    if "=" not in text:
+        raise ValueError(f"There is no body named {text!r}: {_ACCEPTED}.")
     legs: dict[str, Leg] = {}
     for word in text.split():
-        name, equals, factors = word.partition("=")
-        if not equals:
-            raise ValueError(
-                f"There is no body named {text.strip()!r}: name one of {', '.join(MORPHOLOGIES)}, or give factors "
-                f"for legs as in 'front-left=1.0,0.5 back-right=0.8,1.0'."
-            )
+        name, _, factors = word.partition("=")
         if name not in LEGS:
             raise ValueError(f"There is no leg named {name!r}: the legs are {', '.join(LEGS)}.")
         if name in legs:
-            raise ValueError(f"The leg {name} is given twice in {text.strip()!r}: give each leg once.")
-        try:
-            upper, lower = (float(factor) for factor in factors.split(","))
-        except ValueError:
-            raise ValueError(
-                f"{word!r} does not give a leg: write its name and two factors, as in {name}=1.0,0.5."
-            ) from None
-        legs[name] = Leg(upper, lower)
-    if not legs:
-        raise ValueError(f"An empty text names no body: name one of {', '.join(MORPHOLOGIES)}, or give factors.")
-    return Morphology(**{field.name: legs.get(field.name.replace("_", "-"), Leg()) for field in fields(Morphology)})
+            raise ValueError(f"The leg {name} is given twice in {text!r}: give each leg once.")
+        legs[name] = _parse_leg(word, factors)
+    return Morphology(**{name.replace("-", "_"): leg for name, leg in legs.items()})
+
+
+def _parse_leg(word: str, factors: str) -> Leg:
+    try:
+        upper, lower = map(float, factors.split(","))
+    except ValueError:
+        raise ValueError(f"{word!r} does not describe a leg: {_ACCEPTED}.") from None
+    return Leg(upper, lower)

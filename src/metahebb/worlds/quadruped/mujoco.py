@@ -1,8 +1,9 @@
 """The quadruped in MuJoCo: the whole batch of lives advances in one call of the C library.
 
-Masses, inertias, friction, torques and times are those of Bullet's robot. What differs: the ankle moves at the speed
-that it reports (in Bullet at 0.7 of it), joint limits push back at any depth, and there is no drag on the links. A policy
-evolved in one of the two simulators loses about half of its speed in the other.
+Masses, inertias, frictions, torques and times are those of the robot in Bullet. What differs: an ankle
+accelerates twice as fast under the same torque (Bullet's does not normalise the axis), joint limits push back
+at any depth, and nothing drags the links. So agents do not carry over: a gait found in one loses half of its
+speed or more in the other.
 """
 
 from __future__ import annotations
@@ -28,101 +29,109 @@ from metahebb.worlds.quadruped.robot import ACTIONS, START_HEIGHT, SUB_STEPS, st
 
 __all__ = ["MujocoQuadruped"]
 
-_TOUCH = 0.01
-"""A sole within this height (m) counts as touching, as Bullet's contacts reach a little beyond the surfaces."""
+_TOUCH = 0.01  # m: a sole so near touches the floor; Bullet's contacts too begin before the surfaces meet
+_HUGE = 1e10  # MuJoCo's own bound for a number that has diverged
 
-_HUGE = 1e10  # MuJoCo's own bound of a number that has diverged
-
-_QPOS = slice(1, 16)  # of a state: time, then positions, then velocities
-_QVEL = slice(16, 30)
+# A life's state: the time, then the positions and the velocities of the joints, the torso's first.
+_POSITIONS, _VELOCITIES = slice(1, 16), slice(16, 30)
 
 
 class MujocoQuadruped:
-    """A host world: ``slots`` lives of the quadruped, each of a morphology of its own."""
+    """A host world: ``slots`` lives of the quadruped, each in a body of its own."""
 
     observation_space = OBSERVATION_SPACE
     action_space = ACTION_SPACE
 
     def __init__(self, slots: int) -> None:
         standard = mujoco_model(STANDARD)
+        size = mujoco.mj_stateSize(standard, mujoco.mjtState.mjSTATE_FULLPHYSICS)
+        self._rollout = rollout.Rollout(nthread=0)
+        self._scratch = mujoco.MjData(standard)
         self._morphologies = [STANDARD] * slots
         self._models = [standard] * slots
-        self._data = mujoco.MjData(standard)
-        self._rollout = rollout.Rollout(nthread=0)
-        self._states = np.zeros((slots, mujoco.mj_stateSize(standard, mujoco.mjtState.mjSTATE_FULLPHYSICS)))
         self._lengths = np.tile(leg_lengths(STANDARD), (slots, 1, 1))
+        self._states = np.zeros((slots, size))
         self._feet = np.zeros((slots, 4), bool)
-        self._potential = np.zeros(slots)
+        self._potentials = np.zeros(slots)
         self._cameras = Cameras()
 
     def reset(self, slot: int, seed: int, morphology: Morphology = STANDARD) -> np.ndarray:
-        """Begin a life in a slot: its first observation, a function of the seed and the morphology alone."""
+        """Begin a life in a slot: its first observation, float32 [28], a function of seed and morphology
+        alone.
+        """
         self._morphologies[slot] = morphology
         self._models[slot] = mujoco_model(morphology)
         self._lengths[slot] = leg_lengths(morphology)
-        state = self._states[slot]
-        state[:] = 0.0
-        state[_QPOS] = [0.0, 0.0, START_HEIGHT, 1.0, 0.0, 0.0, 0.0, *start_angles(seed)]
+        self._states[slot] = 0.0
+        self._states[slot, _POSITIONS] = [0.0, 0.0, START_HEIGHT, 1.0, 0.0, 0.0, 0.0, *start_angles(seed)]
         self._feet[slot] = False
-        observation, _ = self._sense(np.array([slot]))
-        return observation[0]
+        observation: np.ndarray = self._sense(np.array([slot]))[0]
+        self._feet[slot] = False  # the original looks at the feet after a step only
+        return observation
 
     def settle(self, slot: int) -> None:
-        """Take the first steps of a life with an action of zero, as ``SETTLING_STEPS`` calls of :meth:`step` would."""
-        slots = np.array([slot])
-        still = np.zeros((1, SUB_STEPS, ACTIONS))
+        """Do what ``SETTLING_STEPS`` steps with an action of zero would, without looking at what they
+        return.
+        """
+        slots, torques = np.array([slot]), np.zeros((1, ACTIONS))
         for _ in range(SETTLING_STEPS):
-            self._advance(slots, still)
+            self._advance(slots, torques)
         self._sense(slots)
 
     def step(self, slots: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Advance the lives in ``slots`` (int [n], each once) by ``actions`` [n, 8], clipped to ±1.
 
-        Returns observations float32 [n, 28], progress float64 [n] and ended bool [n]: the robot fell, or its physics
-        (or an action) is no longer finite, in which case its progress is NaN. A life can go on after a fall.
+        Returns observations float32 [n, 28], progress float64 [n] and ended bool [n]: the robot has fallen,
+        from which a life can go on, or its physics or its action is not finite, which makes the progress NaN.
         """
         sound = np.isfinite(actions).all(axis=1)
-        controls = np.where(sound[:, None], actions, 0.0).astype(np.float64)
-        self._advance(slots, np.repeat(controls[:, None], SUB_STEPS, axis=1))
-        # MuJoCo leaves a diverged state as it is; a comparison with NaN is false.
+        before = self._potentials[slots]
+        self._advance(slots, np.where(sound[:, None], actions, 0.0))
+        # MuJoCo was told to leave diverged numbers as they are. NaN compares as false.
         sound &= (np.abs(self._states[slots]) < _HUGE).all(axis=1)
-        before = self._potential[slots]
         with np.errstate(invalid="ignore", over="ignore"):
-            observations, after = self._sense(slots)
-        progress = np.where(sound, after - before, np.nan)
-        return observations, progress, has_fallen(observations) | ~sound
+            observations = self._sense(slots)
+            progress = self._potentials[slots] - before
+        return observations, np.where(sound, progress, np.nan), has_fallen(observations) | ~sound
 
-    def _advance(self, slots: np.ndarray, controls: np.ndarray) -> None:
-        """One step of the physics under controls [n, SUB_STEPS, 8]."""
-        trajectory = np.empty((len(slots), SUB_STEPS, self._states.shape[1]))
-        # Nothing but the state carries over from one step to the next: the solver starts cold at each, so that a life
-        # is the same whatever the shared data last held.
+    def _advance(self, slots: np.ndarray, actions: np.ndarray) -> None:
+        """One step of the physics, the actions held over its sub-steps."""
+        controls = np.repeat(actions[:, None].astype(np.float64), SUB_STEPS, axis=1)
+        trajectories = np.empty((len(slots), SUB_STEPS, self._states.shape[1]))
+        # Nothing but the states carries over, the solver starts cold at each call: so a life is the same
+        # beside any others. The model clips the actions.
         self._rollout.rollout(
             [self._models[slot] for slot in slots],
-            [self._data],
+            [self._scratch],
             self._states[slots],
             controls,
             skip_checks=True,
             nstep=SUB_STEPS,
-            state=trajectory,
+            state=trajectories,
         )
-        self._states[slots] = trajectory[:, -1]
+        self._states[slots] = trajectories[:, -1]
 
-    def _sense(self, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The observations and potentials of lives; their feet and potentials are kept for the next step."""
+    def _sense(self, slots: np.ndarray) -> np.ndarray:
+        """The observations of lives; what the next step needs of this one is kept."""
         states = self._states[slots]
-        qpos, qvel = states[:, _QPOS], states[:, _QVEL]
-        pose = Pose(qpos[:, :3], qpos[:, [4, 5, 6, 3]], qpos[:, 7:], self._lengths[slots])
-        centre = mean_place(pose)
-        reading = Reading(pose.position, roll_pitch_yaw(pose.quaternion), qvel[:, :3], pose.angles, qvel[:, 6:], centre)
+        positions, velocities = states[:, _POSITIONS], states[:, _VELOCITIES]
+        pose = Pose(positions[:, :3], positions[:, [4, 5, 6, 3]], positions[:, 7:], self._lengths[slots])
+        reading = Reading(
+            position=pose.position,
+            roll_pitch_yaw=roll_pitch_yaw(pose.quaternion),
+            velocity=velocities[:, :3],
+            angles=pose.angles,
+            rates=velocities[:, 6:],
+            centre=mean_place(pose),
+        )
         observations = observe(reading, self._feet[slots])
+        self._potentials[slots] = potential(reading.centre)
         self._feet[slots] = sole_heights(pose) < _TOUCH
-        self._potential[slots] = after = potential(centre)
-        return observations, after
+        return observations
 
     def render(self, slot: int) -> np.ndarray:
         """The life in a slot as a picture, uint8 [480, 640, 3], from a camera that follows the robot."""
-        return self._cameras.picture(self._morphologies[slot], self._states[slot, _QPOS])
+        return self._cameras.picture(self._morphologies[slot], self._states[slot, _POSITIONS])
 
     def close(self) -> None:
         """Free the simulator; harmless when called twice."""

@@ -15,8 +15,8 @@ from metahebb.worlds.quadruped.mujoco_model import PICTURE_HEIGHT, PICTURE_WIDTH
 __all__ = ["Cameras"]
 
 _REMEDY = (
-    "Pictures of the quadruped need an OpenGL that draws without a screen, and this machine has none: install EGL "
-    "(on Debian and Ubuntu: apt-get install libegl1 libgl1), or set MUJOCO_GL to what is there (egl, osmesa or glfw)."
+    "Pictures of the quadruped need an OpenGL that draws without a screen, and none opens here: install EGL "
+    "(on Debian and Ubuntu: apt-get install libegl1 libgl1), or set MUJOCO_GL to what is there."
 )
 
 
@@ -29,8 +29,8 @@ class Cameras:
     def picture(self, morphology: Morphology, qpos: np.ndarray) -> np.ndarray:
         """A body in a configuration, uint8 [480, 640, 3], seen by a camera that follows it over the floor.
 
-        ``qpos`` float64 [15]: the torso's place, its quaternion as w, x, y, z, the joints' angles. Without an OpenGL that
-        draws off screen, ``RuntimeError`` names the remedy.
+        ``qpos`` float64 [15]: the torso's place, its quaternion as w, x, y, z, the joints' angles. Without an
+        OpenGL that draws off screen, ``RuntimeError`` names the remedy.
         """
         if morphology not in self._cameras:
             self._cameras[morphology] = _Camera(mujoco_model(morphology))
@@ -46,14 +46,11 @@ class _Camera:
     """The drawing surface of one body."""
 
     def __init__(self, model: mujoco.MjModel) -> None:
-        self._gl = _open_gl()
-        self._gl.make_current()
+        self._gl, self._context = _open(model)
         self._model = model
         self._data = mujoco.MjData(model)
         self._scene = mujoco.MjvScene(model, maxgeom=100)
         self._options = mujoco.MjvOption()
-        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._view = mujoco.MjvCamera()
         self._view.distance, self._view.azimuth, self._view.elevation = 3.6, 115.0, -22.0
 
@@ -81,14 +78,18 @@ class _Camera:
         self._gl.free()
 
 
-def _open_gl() -> Any:
-    """An OpenGL context: the one that MUJOCO_GL names, or else on Linux the one that needs no screen."""
+def _open(model: mujoco.MjModel) -> tuple[Any, mujoco.MjrContext]:
+    """OpenGL as MUJOCO_GL has it, or else on Linux as it needs no screen, with what MuJoCo keeps there."""
     try:
         if sys.platform == "linux" and not os.environ.get("MUJOCO_GL"):
             from mujoco.egl import GLContext
         else:
             from mujoco import GLContext
-        return GLContext(PICTURE_WIDTH, PICTURE_HEIGHT)
-    # What is missing shows as any of these: a library, a display, a symbol in a library.
-    except (ImportError, OSError, AttributeError, RuntimeError) as error:
+        gl = GLContext(PICTURE_WIDTH, PICTURE_HEIGHT)
+        gl.make_current()
+        context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+    # What is missing shows as any of these: a library, a symbol in it, a device, a display.
+    except (ImportError, OSError, AttributeError, RuntimeError, mujoco.FatalError) as error:
         raise RuntimeError(_REMEDY) from error
+    mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
+    return gl, context
