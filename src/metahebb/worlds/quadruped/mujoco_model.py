@@ -10,6 +10,7 @@ from metahebb.worlds.quadruped.morphology import Morphology
 from metahebb.worlds.quadruped.robot import (
     ANKLE_AXES,
     CAPSULE_RADIUS,
+    DIRECTIONS,
     FLOOR_FRICTION,
     GRAVITY,
     HIP_RANGE,
@@ -40,7 +41,7 @@ def mujoco_model(morphology: Morphology) -> mujoco.MjModel:
 
 def _mjcf(morphology: Morphology) -> str:
     sub_step = TIME_STEP / SUB_STEPS
-    stubs = "".join(_capsule(leg_parts(morphology, leg).stub_end) for leg in range(4))
+    stubs = "".join(_capsule(leg_parts(morphology, leg).stub_end, leg) for leg in range(4))
     legs = "".join(_leg(morphology, leg) for leg in range(4))
     motors = "".join(f'<motor joint="{joint}_{leg}"/>' for leg in range(4) for joint in ("hip", "ankle"))
     # Limits that take hold at once and do not bounce, since ankles start outside of theirs. Pyramidal cones
@@ -55,7 +56,7 @@ def _mjcf(morphology: Morphology) -> str:
   <default>
     <joint type="hinge" limited="true" solreflimit="0.01 100"/>
     <geom contype="0" conaffinity="1" solref="{2 * sub_step} 1" friction="{ROBOT_FRICTION * FLOOR_FRICTION}"
-      size="{CAPSULE_RADIUS}" material="body"/>
+      size="{CAPSULE_RADIUS}"/>
     <motor ctrllimited="true" ctrlrange="-1 1" gear="{TORQUE}"/>
   </default>
   <asset>
@@ -64,14 +65,15 @@ def _mjcf(morphology: Morphology) -> str:
     <texture name="tiles" type="2d" builtin="checker" width="256" height="256"
       rgb1="0.62 0.66 0.68" rgb2="0.78 0.81 0.82"/>
     <material name="floor" texture="tiles" texrepeat="1 1" texuniform="true"/>
-    <material name="body" rgba="0.93 0.55 0.22 1" specular="0.3" shininess="0.4"/>
-    <material name="foot" rgba="0.20 0.36 0.55 1" specular="0.3" shininess="0.4"/>
+    <material name="torso" rgba="0.93 0.55 0.22 1" specular="0.3" shininess="0.4"/>
+    <material name="front" rgba="0.16 0.47 0.71 1" specular="0.3" shininess="0.4"/>
+    <material name="back" rgba="0.25 0.31 0.50 1" specular="0.3" shininess="0.4"/>
   </asset>
   <visual>
     <global offwidth="{PICTURE_WIDTH}" offheight="{PICTURE_HEIGHT}"/>
     <headlight ambient="0.35 0.35 0.35" diffuse="0.35 0.35 0.35" specular="0 0 0"/>
     <quality shadowsize="2048"/>
-    <map zfar="40"/>
+    <map zfar="40" shadowclip="3"/>
   </visual>
   <worldbody>
     <geom type="plane" size="0 0 0.05" contype="1" conaffinity="0" material="floor"/>
@@ -79,7 +81,7 @@ def _mjcf(morphology: Morphology) -> str:
       <light mode="trackcom" directional="true" pos="1 -1.5 4" dir="-0.22 0.33 -0.9" diffuse="0.6 0.6 0.6"/>
       <freejoint/>
       {_inertial(trunk(morphology))}
-      <geom type="sphere" size="{TORSO_RADIUS}"/>{stubs}{legs}
+      <geom type="sphere" size="{TORSO_RADIUS}" material="torso"/>{stubs}{legs}
     </body>
   </worldbody>
   <actuator>{motors}</actuator>
@@ -95,11 +97,11 @@ def _leg(morphology: Morphology, leg: int) -> str:
       <body name="upper_{leg}" pos="{_numbers(parts.stub_end)}">
         {_inertial(parts.upper)}
         <joint name="hip_{leg}" axis="0 0 1" range="{_numbers(HIP_RANGE)}"/>
-        {_capsule(parts.upper_end)}
+        {_capsule(parts.upper_end, leg)}
         <body name="lower_{leg}" pos="{_numbers(parts.upper_end)}">
           {_inertial(parts.lower)}
           <joint {ankle}/>
-          {_capsule(parts.lower_end, 'material="foot"')}
+          {_capsule(parts.lower_end, leg)}
         </body>
       </body>
       """
@@ -110,8 +112,9 @@ def _inertial(solid: Solid) -> str:
     return f'<inertial pos="{centre}" mass="{solid.mass!r}" diaginertia="{inertia}"/>'
 
 
-def _capsule(end: Point, attributes: str = "") -> str:
-    return f'<geom type="capsule" fromto="0 0 0 {_numbers(end)}" {attributes}/>'
+def _capsule(end: Point, leg: int) -> str:
+    material = "front" if DIRECTIONS[leg][0] > 0 else "back"
+    return f'<geom type="capsule" fromto="0 0 0 {_numbers(end)}" material="{material}"/>'
 
 
 def _numbers(values: tuple[float, ...]) -> str:

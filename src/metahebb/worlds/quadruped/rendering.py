@@ -9,8 +9,10 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from metahebb.worlds.quadruped.kinematics import leg_lengths
 from metahebb.worlds.quadruped.morphology import Morphology
 from metahebb.worlds.quadruped.mujoco_model import PICTURE_HEIGHT, PICTURE_WIDTH, mujoco_model
+from metahebb.worlds.quadruped.robot import STUB_LENGTH
 
 __all__ = ["Cameras"]
 
@@ -33,7 +35,7 @@ class Cameras:
         OpenGL that draws off screen, ``RuntimeError`` names the remedy.
         """
         if morphology not in self._cameras:
-            self._cameras[morphology] = _Camera(mujoco_model(morphology))
+            self._cameras[morphology] = _Camera(morphology)
         return self._cameras[morphology].picture(qpos)
 
     def close(self) -> None:
@@ -45,14 +47,17 @@ class Cameras:
 class _Camera:
     """The drawing surface of one body."""
 
-    def __init__(self, model: mujoco.MjModel) -> None:
+    def __init__(self, morphology: Morphology) -> None:
+        model = mujoco_model(morphology)
         self._gl, self._context = _open(model)
         self._model = model
         self._data = mujoco.MjData(model)
         self._scene = mujoco.MjvScene(model, maxgeom=100)
         self._options = mujoco.MjvOption()
         self._view = mujoco.MjvCamera()
-        self._view.distance, self._view.azimuth, self._view.elevation = 3.6, 115.0, -22.0
+        self._view.azimuth, self._view.elevation = 115.0, -22.0
+        longest_leg = STUB_LENGTH + leg_lengths(morphology).sum(axis=1).max()
+        self._view.distance = 4.5 * longest_leg
 
     def picture(self, qpos: np.ndarray) -> np.ndarray:
         self._gl.make_current()
