@@ -1,5 +1,4 @@
-"""A quadruped in a Bullet simulation of its own, through PyBullet: the exact one and the one with merged
-links.
+"""A quadruped in a Bullet simulation of its own, through PyBullet: the exact one, and one with merged links.
 
 A robot's reading is a list of numbers: the torso's position, quaternion (x, y, z, w), roll-pitch-yaw,
 velocity and angular velocity, then the joints' angles and rates; the exact robot's goes on with x and then y
@@ -11,7 +10,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from abc import ABC, abstractmethod
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 from typing import ClassVar
 
@@ -61,6 +60,10 @@ def import_pybullet() -> ModuleType:
 class Robot(ABC):
     """One robot and the floor, in a simulation of their own."""
 
+    MODEL: ClassVar[Callable[[Morphology], str]]
+    """writes the model of a body"""
+    SUFFIX: ClassVar[str]
+    """of the model's file"""
     JOINTS: ClassVar[tuple[int, ...]]
     """Bullet's numbers of the joints, hip and ankle of each leg in turn"""
     FEET: ClassVar[tuple[int, ...]]
@@ -145,8 +148,15 @@ class Robot(ABC):
         plane = bullet.createCollisionShape(bullet.GEOM_PLANE, planeNormal=(0, 0, 1), physicsClientId=client)
         self._floor = bullet.createMultiBody(0.0, plane, physicsClientId=client)
         bullet.changeDynamics(self._floor, -1, lateralFriction=FLOOR_FRICTION, physicsClientId=client)
-        with tempfile.TemporaryDirectory() as folder:  # PyBullet reads models from files only
-            self._body = self._load_body(morphology, Path(folder))
+        with tempfile.NamedTemporaryFile("w", suffix=self.SUFFIX) as file:  # PyBullet reads nothing else
+            file.write(self.MODEL(morphology))
+            file.flush()
+            self._body = self._load_body(file.name)
+        # Nothing meets but the robot and the floor. They do not without this; Bullet then has fewer pairs to
+        # sort.
+        bullet.setCollisionFilterGroupMask(self._floor, -1, 1, 2, physicsClientId=client)
+        for link in range(-1, bullet.getNumJoints(self._body, physicsClientId=client)):
+            bullet.setCollisionFilterGroupMask(self._body, link, 2, 1, physicsClientId=client)
         for joint in self.JOINTS:
             # Bullet's joints come with a motor that brakes them.
             bullet.setJointMotorControl2(
@@ -156,13 +166,15 @@ class Robot(ABC):
         self._loaded = morphology
 
     @abstractmethod
-    def _load_body(self, morphology: Morphology, folder: Path) -> int:
-        """Write the body's model into the folder and load it: Bullet's number of the body."""
+    def _load_body(self, path: str) -> int:
+        """Load the body from its model's file: Bullet's number of it."""
 
 
 class ExactRobot(Robot):
     """The robot as the original loads it, in 20 links beside the torso."""
 
+    MODEL = staticmethod(exact_mjcf)
+    SUFFIX = ".xml"
     JOINTS = (1, 3, 6, 8, 11, 13, 16, 18)
     FEET = (4, 9, 14, 19)
     _LINKS = tuple(range(20))
@@ -181,16 +193,16 @@ class ExactRobot(Robot):
         places: np.ndarray = readings[:, _PARTS].reshape(-1, 2, PARTS).mean(axis=2)
         return places
 
-    def _load_body(self, morphology: Morphology, folder: Path) -> int:
-        file = folder / "quadruped.xml"
-        file.write_text(exact_mjcf(morphology))
-        bodies: tuple[int] = self._bullet.loadMJCF(str(file), physicsClientId=self._client)
+    def _load_body(self, path: str) -> int:
+        bodies: tuple[int] = self._bullet.loadMJCF(path, physicsClientId=self._client)
         return bodies[0]
 
 
 class MergedRobot(Robot):
     """The robot with its fixed links merged, in 8 links beside the torso; where its parts are is computed."""
 
+    MODEL = staticmethod(merged_urdf)
+    SUFFIX = ".urdf"
     JOINTS = (0, 1, 2, 3, 4, 5, 6, 7)
     FEET = (1, 3, 5, 7)
 
@@ -207,11 +219,9 @@ class MergedRobot(Robot):
         )
         return mean_place(seen) + moved[:, :2] / PARTS
 
-    def _load_body(self, morphology: Morphology, folder: Path) -> int:
-        file = folder / "quadruped.urdf"
-        file.write_text(merged_urdf(morphology))
+    def _load_body(self, path: str) -> int:
         body: int = self._bullet.loadURDF(
-            str(file),
+            path,
             basePosition=(0.0, 0.0, START_HEIGHT),
             flags=self._bullet.URDF_USE_INERTIA_FROM_FILE,
             physicsClientId=self._client,
