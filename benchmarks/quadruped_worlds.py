@@ -1,8 +1,8 @@
 """How fast the quadruped's worlds are beside AntBulletEnv-v0, on one core and without a policy.
 
 Every contender lives the same lives: a reset, then 300 steps of random torques, with observation, progress
-and end. They take turns, so that what else the machine does falls on all of them; a ratio is the median over the
-rounds of a contender's speed over the original's in the same round.
+and end. They take turns, so that what else the machine does falls on all of them; a ratio is the median over
+the rounds of a contender's speed over the original's in the same round.
 
     python benchmarks/quadruped_worlds.py [--rounds 5]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from types import ModuleType
 from typing import ClassVar
 
@@ -60,10 +59,8 @@ def import_pybullet() -> ModuleType:
 class Robot(ABC):
     """One robot and the floor, in a simulation of their own."""
 
-    MODEL: ClassVar[Callable[[Morphology], str]]
-    """writes the model of a body"""
     SUFFIX: ClassVar[str]
-    """of the model's file"""
+    """of the file that holds the model"""
     JOINTS: ClassVar[tuple[int, ...]]
     """Bullet's numbers of the joints, hip and ankle of each leg in turn"""
     FEET: ClassVar[tuple[int, ...]]
@@ -149,7 +146,7 @@ class Robot(ABC):
         self._floor = bullet.createMultiBody(0.0, plane, physicsClientId=client)
         bullet.changeDynamics(self._floor, -1, lateralFriction=FLOOR_FRICTION, physicsClientId=client)
         with tempfile.NamedTemporaryFile("w", suffix=self.SUFFIX) as file:  # PyBullet reads nothing else
-            file.write(self.MODEL(morphology))
+            file.write(self._model(morphology))
             file.flush()
             self._body = self._load_body(file.name)
         # Nothing meets but the robot and the floor. They do not without this; Bullet then has fewer pairs to
@@ -165,6 +162,11 @@ class Robot(ABC):
         self._start = bullet.saveState(physicsClientId=client)
         self._loaded = morphology
 
+    @staticmethod
+    @abstractmethod
+    def _model(morphology: Morphology) -> str:
+        """The text of a body's model."""
+
     @abstractmethod
     def _load_body(self, path: str) -> int:
         """Load the body from its model's file: Bullet's number of it."""
@@ -173,7 +175,6 @@ class Robot(ABC):
 class ExactRobot(Robot):
     """The robot as the original loads it, in 20 links beside the torso."""
 
-    MODEL = staticmethod(exact_mjcf)
     SUFFIX = ".xml"
     JOINTS = (1, 3, 6, 8, 11, 13, 16, 18)
     FEET = (4, 9, 14, 19)
@@ -193,6 +194,10 @@ class ExactRobot(Robot):
         places: np.ndarray = readings[:, _PARTS].reshape(-1, 2, PARTS).mean(axis=2)
         return places
 
+    @staticmethod
+    def _model(morphology: Morphology) -> str:
+        return exact_mjcf(morphology)
+
     def _load_body(self, path: str) -> int:
         bodies: tuple[int] = self._bullet.loadMJCF(path, physicsClientId=self._client)
         return bodies[0]
@@ -201,7 +206,6 @@ class ExactRobot(Robot):
 class MergedRobot(Robot):
     """The robot with its fixed links merged, in 8 links beside the torso; where its parts are is computed."""
 
-    MODEL = staticmethod(merged_urdf)
     SUFFIX = ".urdf"
     JOINTS = (0, 1, 2, 3, 4, 5, 6, 7)
     FEET = (1, 3, 5, 7)
@@ -218,6 +222,10 @@ class MergedRobot(Robot):
             lengths=lengths,
         )
         return mean_place(seen) + moved[:, :2] / PARTS
+
+    @staticmethod
+    def _model(morphology: Morphology) -> str:
+        return merged_urdf(morphology)
 
     def _load_body(self, path: str) -> int:
         body: int = self._bullet.loadURDF(
