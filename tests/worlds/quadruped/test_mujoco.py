@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from metahebb.worlds.quadruped import (
     MujocoQuadruped,
     parse_morphology,
 )
+from metahebb.worlds.quadruped.mujoco_model import mujoco_model
 
 OWN = parse_morphology("front-left=1.0,0.5 back-right=0.8,1.0")
 ONE = np.array([0])
@@ -122,6 +124,23 @@ def test_progress_is_what_the_mean_of_the_parts_gained():
     gained = world._states[0, 1] * 21 / 22 / 0.0165
     assert abs(gained) > 5
     assert total == pytest.approx(gained, abs=0.05 / 0.0165)
+
+
+def test_only_the_floor_is_touched_and_with_bullets_friction():
+    model = mujoco_model(OWN)
+    data = mujoco.MjData(model)
+    random = np.random.default_rng(0)
+    contacts = 0
+    for step in range(2000):
+        if step % 40 == 0:
+            data.ctrl[:] = random.uniform(-1, 1, 8)
+        mujoco.mj_step(model, data)
+        floor = int(np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE)[0])
+        assert (data.contact.geom[:, 0] == floor).all()
+        assert np.allclose(data.contact.friction[:, :2], 1.5 * 0.8)
+        contacts += data.ncon
+    assert contacts > 2000
+    assert data.time == pytest.approx(500 * 0.0165)
 
 
 def test_actions_are_clipped():

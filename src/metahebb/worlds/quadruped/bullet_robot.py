@@ -10,6 +10,8 @@ from __future__ import annotations
 import itertools
 import tempfile
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import ClassVar
 
@@ -59,8 +61,6 @@ def import_pybullet() -> ModuleType:
 class Robot(ABC):
     """One robot and the floor, in a simulation of their own."""
 
-    SUFFIX: ClassVar[str]
-    """of the file that holds the model"""
     JOINTS: ClassVar[tuple[int, ...]]
     """Bullet's numbers of the joints, hip and ankle of each leg in turn"""
     FEET: ClassVar[tuple[int, ...]]
@@ -110,9 +110,7 @@ class Robot(ABC):
     @staticmethod
     @abstractmethod
     def mean_places(readings: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """The mean places of the 22 parts, float64 [n, 2], from readings [n, …] and lengths of legs [n, 4,
-        2].
-        """
+        """The mean places of n robots' parts, float64 [n, 2]; the legs' ``lengths`` are [n, 4, 2]."""
 
     def touching(self) -> list[bool]:
         """Which feet touch the floor, or are about to."""
@@ -145,12 +143,8 @@ class Robot(ABC):
         plane = bullet.createCollisionShape(bullet.GEOM_PLANE, planeNormal=(0, 0, 1), physicsClientId=client)
         self._floor = bullet.createMultiBody(0.0, plane, physicsClientId=client)
         bullet.changeDynamics(self._floor, -1, lateralFriction=FLOOR_FRICTION, physicsClientId=client)
-        with tempfile.NamedTemporaryFile("w", suffix=self.SUFFIX) as file:  # PyBullet reads nothing else
-            file.write(self._model(morphology))
-            file.flush()
-            self._body = self._load_body(file.name)
-        # Nothing meets but the robot and the floor. They do not without this; Bullet then has fewer pairs to
-        # sort.
+        self._body = self._load_body(morphology)
+        # Only the robot and the floor can meet. So it is without this, but Bullet has fewer pairs to look at.
         bullet.setCollisionFilterGroupMask(self._floor, -1, 1, 2, physicsClientId=client)
         for link in range(-1, bullet.getNumJoints(self._body, physicsClientId=client)):
             bullet.setCollisionFilterGroupMask(self._body, link, 2, 1, physicsClientId=client)
@@ -162,20 +156,14 @@ class Robot(ABC):
         self._start = bullet.saveState(physicsClientId=client)
         self._loaded = morphology
 
-    @staticmethod
     @abstractmethod
-    def _model(morphology: Morphology) -> str:
-        """The text of a body's model."""
-
-    @abstractmethod
-    def _load_body(self, path: str) -> int:
-        """Load the body from its model's file: Bullet's number of it."""
+    def _load_body(self, morphology: Morphology) -> int:
+        """Put a body into the simulation: Bullet's number of it."""
 
 
 class ExactRobot(Robot):
     """The robot as the original loads it, in 20 links beside the torso."""
 
-    SUFFIX = ".xml"
     JOINTS = (1, 3, 6, 8, 11, 13, 16, 18)
     FEET = (4, 9, 14, 19)
     _LINKS = tuple(range(20))
@@ -194,19 +182,15 @@ class ExactRobot(Robot):
         places: np.ndarray = readings[:, _PARTS].reshape(-1, 2, PARTS).mean(axis=2)
         return places
 
-    @staticmethod
-    def _model(morphology: Morphology) -> str:
-        return exact_mjcf(morphology)
-
-    def _load_body(self, path: str) -> int:
-        bodies: tuple[int] = self._bullet.loadMJCF(path, physicsClientId=self._client)
+    def _load_body(self, morphology: Morphology) -> int:
+        with _model_file(exact_mjcf(morphology), ".xml") as path:
+            bodies: tuple[int] = self._bullet.loadMJCF(path, physicsClientId=self._client)
         return bodies[0]
 
 
 class MergedRobot(Robot):
     """The robot with its fixed links merged, in 8 links beside the torso; where its parts are is computed."""
 
-    SUFFIX = ".urdf"
     JOINTS = (0, 1, 2, 3, 4, 5, 6, 7)
     FEET = (1, 3, 5, 7)
 
@@ -223,15 +207,21 @@ class MergedRobot(Robot):
         )
         return mean_place(seen) + moved[:, :2] / PARTS
 
-    @staticmethod
-    def _model(morphology: Morphology) -> str:
-        return merged_urdf(morphology)
-
-    def _load_body(self, path: str) -> int:
-        body: int = self._bullet.loadURDF(
-            path,
-            basePosition=(0.0, 0.0, START_HEIGHT),
-            flags=self._bullet.URDF_USE_INERTIA_FROM_FILE,
-            physicsClientId=self._client,
-        )
+    def _load_body(self, morphology: Morphology) -> int:
+        with _model_file(merged_urdf(morphology), ".urdf") as path:
+            body: int = self._bullet.loadURDF(
+                path,
+                basePosition=(0.0, 0.0, START_HEIGHT),
+                flags=self._bullet.URDF_USE_INERTIA_FROM_FILE,
+                physicsClientId=self._client,
+            )
         return body
+
+
+@contextmanager
+def _model_file(text: str, suffix: str) -> Iterator[str]:
+    """The path of a file with this text: PyBullet reads models from nothing else."""
+    with tempfile.NamedTemporaryFile("w", suffix=suffix) as file:
+        file.write(text)
+        file.flush()
+        yield file.name
