@@ -69,7 +69,7 @@ class Morphology:
             if self == morphology:
                 return name
         return " ".join(
-            f"{name}={leg.upper!r},{leg.lower!r}"
+            f"{name}={float(leg.upper)!r},{float(leg.lower)!r}"
             for name, leg in zip(LEGS, self.legs, strict=True)
             if leg != _STANDARD_LEG
         )
