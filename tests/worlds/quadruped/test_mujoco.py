@@ -126,6 +126,28 @@ def test_progress_is_what_the_mean_of_the_parts_gained():
     assert total == pytest.approx(gained, abs=0.05 / 0.0165)
 
 
+def test_feet_are_seen_on_the_floor_one_step_late():
+    world = MujocoQuadruped(1)
+    world.reset(0, seed=0)
+    model = mujoco_model(STANDARD)
+    data = mujoco.MjData(model)
+    feet = [int(model.body_geomadr[body]) for body in (3, 5, 7, 9)]
+    random = np.random.default_rng(3)
+    touched, apart = np.zeros(4), np.zeros(4)
+    for step in range(1500):
+        if step % 15 == 0:
+            action = random.choice([-1.0, 0.0, 1.0], (1, 8))
+        data.qpos[:] = world._states[0, 1:16]
+        mujoco.mj_forward(model, data)
+        meeting = np.isin(feet, data.contact.geom[:, 1])
+        observed = world.step(ONE, action)[0][0, 24:] == 1
+        assert observed[meeting].all()
+        touched += meeting
+        apart += ~observed
+    assert touched.min() > 100
+    assert apart.min() > 100
+
+
 def test_only_the_floor_is_touched_and_with_bullets_friction():
     model = mujoco_model(OWN)
     data = mujoco.MjData(model)

@@ -71,9 +71,8 @@ class BulletQuadruped:
         self._lengths[slot] = leg_lengths(morphology)
         self._feet[slot] = False
         observations, _ = self._sense(np.array([slot]))
-        self._feet[slot] = False  # the original looks at the feet after a step only
-        first: np.ndarray = observations[0]
-        return first
+        observation: np.ndarray = observations[0]
+        return observation
 
     def settle(self, slot: int) -> None:
         """Do what ``SETTLING_STEPS`` steps with an action of zero would, without looking at what they

@@ -66,7 +66,6 @@ class MujocoQuadruped:
         self._states[slot, _POSITIONS] = [0.0, 0.0, START_HEIGHT, 1.0, 0.0, 0.0, 0.0, *start_angles(seed)]
         self._feet[slot] = False
         observation: np.ndarray = self._sense(np.array([slot]))[0]
-        self._feet[slot] = False  # the original looks at the feet after a step only
         return observation
 
     def settle(self, slot: int) -> None:
