@@ -61,8 +61,7 @@ class BulletQuadruped:
         self._cameras = Cameras()
 
     def reset(self, slot: int, seed: int, morphology: Morphology = STANDARD) -> np.ndarray:
-        """Begin a life in a slot: its first observation, float32 [28], a function of seed and morphology
-        alone.
+        """Begin a life: its first observation, float32 [28], a function of seed and morphology alone.
 
         A slot that changes its morphology loads its simulation anew, which takes a few milliseconds.
         """
@@ -75,9 +74,7 @@ class BulletQuadruped:
         return observation
 
     def settle(self, slot: int) -> None:
-        """Do what ``SETTLING_STEPS`` steps with an action of zero would, without looking at what they
-        return.
-        """
+        """Take ``SETTLING_STEPS`` steps with an action of zero, looking at none of them."""
         for _ in range(SETTLING_STEPS):
             self._robots[slot].advance([0.0] * ACTIONS)
         self._sense(np.array([slot]))

@@ -63,8 +63,7 @@ def _mjcf_leg(morphology: Morphology, leg: int) -> str:
             {capsule(parts.lower_end)}
           </body>
         </body>
-      </body>
-      """
+      </body>"""
 
 
 def merged_urdf(morphology: Morphology) -> str:
@@ -91,8 +90,7 @@ def _urdf_leg(morphology: Morphology, leg: int) -> str:
         return f"""
   <link name="{name}_{leg}">
     {_surface_and_inertial(solid)}{_collision(end)}
-  </link>
-  """
+  </link>"""
 
     def joint(
         name: str, parent: str, child: str, place: Point, axis: str, limits: tuple[float, float]
@@ -103,8 +101,7 @@ def _urdf_leg(morphology: Morphology, leg: int) -> str:
     <parent link="{parent}"/><child link="{child}_{leg}"/>
     <origin xyz="{_numbers(place)}"/><axis xyz="{axis}"/>
     <limit lower="{low}" upper="{high}" effort="{TORQUE}" velocity="1000"/>
-  </joint>
-  """
+  </joint>"""
 
     ankle_axis = f"{_numbers(ANKLE_AXES[leg])} 0"
     return (
@@ -121,8 +118,7 @@ def _surface_and_inertial(solid: Solid) -> str:
     <inertial>
       <origin xyz="{_numbers(solid.centre)}"/><mass value="{solid.mass}"/>
       <inertia ixx="{xx}" iyy="{yy}" izz="{zz}" ixy="0" ixz="0" iyz="0"/>
-    </inertial>
-    """
+    </inertial>"""
 
 
 def _collision(end: Point) -> str:
@@ -132,8 +128,7 @@ def _collision(end: Point) -> str:
     <collision>
       <origin xyz="{middle}" rpy="0 {math.pi / 2} {math.atan2(end[1], end[0])}"/>
       <geometry><capsule radius="{CAPSULE_RADIUS}" length="{math.hypot(*end)}"/></geometry>
-    </collision>
-    """
+    </collision>"""
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -56,9 +56,7 @@ class MujocoQuadruped:
         self._cameras = Cameras()
 
     def reset(self, slot: int, seed: int, morphology: Morphology = STANDARD) -> np.ndarray:
-        """Begin a life in a slot: its first observation, float32 [28], a function of seed and morphology
-        alone.
-        """
+        """Begin a life: its first observation, float32 [28], a function of seed and morphology alone."""
         self._morphologies[slot] = morphology
         self._models[slot] = mujoco_model(morphology)
         self._lengths[slot] = leg_lengths(morphology)
@@ -69,9 +67,7 @@ class MujocoQuadruped:
         return observation
 
     def settle(self, slot: int) -> None:
-        """Do what ``SETTLING_STEPS`` steps with an action of zero would, without looking at what they
-        return.
-        """
+        """Take ``SETTLING_STEPS`` steps with an action of zero, looking at none of them."""
         slots, torques = np.array([slot]), np.zeros((1, ACTIONS))
         for _ in range(SETTLING_STEPS):
             self._advance(slots, torques)

@@ -103,8 +103,7 @@ def _leg(morphology: Morphology, leg: int) -> str:
           <joint {ankle}/>
           {_capsule(parts.lower_end, leg)}
         </body>
-      </body>
-      """
+      </body>"""
 
 
 def _inertial(solid: Solid) -> str:
