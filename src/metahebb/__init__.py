@@ -5,8 +5,8 @@
     run = metahebb.train("gymnasium:CartPole-v1")
     print(metahebb.evaluate(run, lives=100).mean)
 
-The public names are those below; everything else may change. Importing the package imports nothing heavy, sets no environment
-variable and starts nothing.
+The public names are those below; everything else may change. Importing the package imports nothing heavy, sets no
+environment variable and starts nothing.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _PUBLIC = {
     "train": "api",
 }
 
-__all__ = [*_PUBLIC, "__version__"]  # noqa: PLE0604
+__all__ = [*_PUBLIC, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

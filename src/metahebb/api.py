@@ -117,8 +117,8 @@ def prepare(
         configuration, _, network = configure(task, preset, **given)
         if agent is not None and agent.network.genome != network.genome:
             raise UsageError(
-                f"The agent is one of task {agent.configuration.task!r} with {agent.network.parameters:,} parameters; its "
-                f"genome does not fit task {task!r} with these options, which needs {network.parameters:,}."
+                f"The agent is one of task {agent.configuration.task!r} with {agent.network.parameters:,} parameters; "
+                f"its genome does not fit task {task!r} with these options, which needs {network.parameters:,}."
             )
         strategy = strategy_of(configuration, network)
         if isinstance(strategy, EvosaxStrategy):
@@ -215,14 +215,15 @@ def evaluate(
 ) -> Evaluation:
     """Live an agent's lives on fresh seeds, which no training or validation uses.
 
-    The same ``seed`` gives the same lives (worlds and initial weights) for every agent. With ``random_rules`` each life has
-    random genes from N(0, 1) instead of the agent's.
+    The same ``seed`` gives the same lives (worlds and initial weights) for every agent. With ``random_rules`` each life
+    has random genes from N(0, 1) instead of the agent's.
     """
     check_resources(workers, None)
     if not isinstance(lives, int) or lives < 1:
         raise UsageError(f"--lives is {lives!r}; it must be a whole number, 1 or more.")
     agent = agent.best if isinstance(agent, Run) else agent if isinstance(agent, Agent) else load_agent(agent)
     with Workers(agent.configuration, workers) as pool:
+        pool.wait()
         began = time.monotonic()
         if random_rules:
             pool.set_population(MirroredPopulation(np.zeros_like(agent.genome), 1.0, seed, 0))
@@ -255,5 +256,3 @@ def _available_memory() -> int:
     except OSError:
         pass
     return 2**63 - 1
-
-

@@ -33,7 +33,9 @@ stdout = Console(highlight=False, soft_wrap=True)
 Workers = Annotated[int | None, typer.Option(help="Worker processes; default one per core.", show_default=False)]
 Imports = Annotated[
     list[str] | None,
-    typer.Option("--import", help="A module (or .py file) that registers environments of your own.", show_default=False),
+    typer.Option(
+        "--import", help="A module (or .py file) that registers environments of your own.", show_default=False
+    ),
 ]
 Seed = Annotated[int | None, typer.Option(help="Where all randomness comes from.", show_default=False)]
 
@@ -105,9 +107,7 @@ def version(
 @app.command()
 def train(
     task: Annotated[str | None, typer.Argument(help="Such as gymnasium:CartPole-v1.", show_default=False)] = None,
-    run: Annotated[
-        Path | None, typer.Option(help="The run's folder; default runs/TASK-N.", show_default=False)
-    ] = None,
+    run: Annotated[Path | None, typer.Option(help="The run's folder; default runs/TASK-N.", show_default=False)] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Continue this run as if it had never stopped.", show_default=False)
     ] = None,
@@ -119,38 +119,54 @@ def train(
         Path | None, typer.Option("--from", help="Start from an evolved agent or run.", show_default=False)
     ] = None,
     time_limit: Annotated[
-        float | None, typer.Option(help="Minutes after which the run ends with the generation.", show_default=False)
+        float | None,
+        typer.Option(help="Minutes after which the run ends with the generation.", show_default=False),
     ] = None,
     workers: Workers = None,
     rule: Annotated[
         str | None,
-        typer.Option(help="A rule (see `metahebb rules`), or my_rules.py:my_rule.", show_default=False, rich_help_panel="Network"),
+        typer.Option(
+            help="A rule (see `metahebb rules`), or my_rules.py:my_rule.",
+            show_default=False,
+            rich_help_panel="Network",
+        ),
     ] = None,
     static: Annotated[
         bool | None,
-        typer.Option("--static", help="Evolve the weights; nothing changes in life.", show_default=False, rich_help_panel="Network"),
+        typer.Option(
+            "--static",
+            help="Evolve the weights; nothing changes in life.",
+            show_default=False,
+            rich_help_panel="Network",
+        ),
     ] = None,
     initial_weights: Annotated[
-        str | None, typer.Option(help="What a life starts with, or co-evolved.", show_default=False, rich_help_panel="Network")
+        str | None,
+        typer.Option(help="What a life starts with, or co-evolved.", show_default=False, rich_help_panel="Network"),
     ] = None,
     normaliser: Annotated[
-        str | None, typer.Option(help="none, max-abs, l2 or clip.", show_default=False, rich_help_panel="Network")
+        str | None,
+        typer.Option(help="none, max-abs, l2 or clip.", show_default=False, rich_help_panel="Network"),
     ] = None,
     hidden: Annotated[
-        str | None, typer.Option(help="Hidden layers' sizes: 128,64.", show_default=False, rich_help_panel="Network")
+        str | None,
+        typer.Option(help="Hidden layers' sizes: 128,64.", show_default=False, rich_help_panel="Network"),
     ] = None,
     activation: Annotated[
-        str | None, typer.Option(help="tanh, sigmoid, relu or linear.", show_default=False, rich_help_panel="Network")
+        str | None,
+        typer.Option(help="tanh, sigmoid, relu or linear.", show_default=False, rich_help_panel="Network"),
     ] = None,
     env_arg: Annotated[
         list[str] | None,
         typer.Option(help="key=value for the environment.", show_default=False, rich_help_panel="Environment"),
     ] = None,
     frame_stack: Annotated[
-        int | None, typer.Option(help="Frames seen at once.", show_default=False, rich_help_panel="Environment")
+        int | None,
+        typer.Option(help="Frames seen at once.", show_default=False, rich_help_panel="Environment"),
     ] = None,
     greyscale: Annotated[
-        bool | None, typer.Option("--greyscale", help="See images in grey.", show_default=False, rich_help_panel="Environment")
+        bool | None,
+        typer.Option("--greyscale", help="See images in grey.", show_default=False, rich_help_panel="Environment"),
     ] = None,
     imports: Annotated[
         list[str] | None,
@@ -169,12 +185,16 @@ def train(
         list[str] | None,
         typer.Option(help="key=value for a strategy of evosax.", show_default=False, rich_help_panel="Search"),
     ] = None,
-    population: Annotated[int | None, typer.Option(help="Members.", show_default=False, rich_help_panel="Search")] = None,
+    population: Annotated[
+        int | None, typer.Option(help="Members.", show_default=False, rich_help_panel="Search")
+    ] = None,
     generations: Annotated[
-        int | None, typer.Option(help="When to end; with --resume, the new end.", show_default=False, rich_help_panel="Search")
+        int | None,
+        typer.Option(help="When to end; with --resume, the new end.", show_default=False, rich_help_panel="Search"),
     ] = None,
     lives: Annotated[
-        int | None, typer.Option(help="Lives per member and generation.", show_default=False, rich_help_panel="Search")
+        int | None,
+        typer.Option(help="Lives per member and generation.", show_default=False, rich_help_panel="Search"),
     ] = None,
     paired_lives: Annotated[
         bool | None,
@@ -186,10 +206,12 @@ def train(
         ),
     ] = None,
     start: Annotated[
-        str | None, typer.Option(help="Starting genes: normal or uniform.", show_default=False, rich_help_panel="Search")
+        str | None,
+        typer.Option(help="Starting genes: normal or uniform.", show_default=False, rich_help_panel="Search"),
     ] = None,
     sigma: Annotated[
-        float | None, typer.Option(help="Deviation of the samples.", show_default=False, rich_help_panel="Search")
+        float | None,
+        typer.Option(help="Deviation of the samples.", show_default=False, rich_help_panel="Search"),
     ] = None,
     sigma_decay: Annotated[
         float | None, typer.Option(help="Per generation.", show_default=False, rich_help_panel="Search")
@@ -197,7 +219,9 @@ def train(
     sigma_minimum: Annotated[
         float | None, typer.Option(help="Where the decay ends.", show_default=False, rich_help_panel="Search")
     ] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate.", show_default=False, rich_help_panel="Search")] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Learning rate.", show_default=False, rich_help_panel="Search")
+    ] = None,
     lr_decay: Annotated[
         float | None, typer.Option(help="Per generation.", show_default=False, rich_help_panel="Search")
     ] = None,
@@ -208,13 +232,16 @@ def train(
         str | None, typer.Option(help="sgd, momentum or adam.", show_default=False, rich_help_panel="Search")
     ] = None,
     penalty: Annotated[
-        float | None, typer.Option(help="Times the mean square of the genes.", show_default=False, rich_help_panel="Search")
+        float | None,
+        typer.Option(help="Times the mean square of the genes.", show_default=False, rich_help_panel="Search"),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Where all randomness comes from.", show_default=False, rich_help_panel="Search")
+        int | None,
+        typer.Option(help="Where all randomness comes from.", show_default=False, rich_help_panel="Search"),
     ] = None,
     validate_every: Annotated[
-        int | None, typer.Option(help="Generations between validations.", show_default=False, rich_help_panel="Search")
+        int | None,
+        typer.Option(help="Generations between validations.", show_default=False, rich_help_panel="Search"),
     ] = None,
     validation_lives: Annotated[
         int | None, typer.Option(help="Lives of a validation.", show_default=False, rich_help_panel="Search")
@@ -222,12 +249,14 @@ def train(
     target: Annotated[
         float | None,
         typer.Option(
-            help="Validation score that ends the run; default the environment's own.", show_default=False, rich_help_panel="Search"
+            help="Validation score that ends the run; default the environment's own.",
+            show_default=False,
+            rich_help_panel="Search",
         ),
     ] = None,
 ) -> None:
     """Evolve plasticity rules for a task, or continue a run."""
-    settings = {
+    settings: dict[str, Any] = {
         "rule": rule,
         "static": static,
         "initial_weights": initial_weights,
@@ -269,7 +298,13 @@ def train(
     api.check_resources(workers, time_limit)
     if resume is None:
         made, genome = api.prepare(
-            task, run=run, preset=preset, config=config, start_from=start_from, generations=generations, **settings
+            task,
+            run=run,
+            preset=preset,
+            config=config,
+            start_from=start_from,
+            generations=generations,
+            **settings,
         )
     else:
         made, genome = api.reopen(resume, generations), None
@@ -284,7 +319,9 @@ def train(
     }
     stdout.print(f"{reasons[ending.reason]} (generation {ending.generation}).")
     if ending.best is not None:
-        stdout.print(f"Best validation score: {ending.best:.2f} ({made.configuration.validation_lives} lives of the mean genome)")
+        stdout.print(
+            f"Best validation score: {ending.best:.2f} ({made.configuration.validation_lives} lives of the mean genome)"
+        )
     stdout.print(f"Run: {made.folder}\nFitness curve: {made.curve}\nEvaluate it: metahebb evaluate {made.folder}")
     if ending.reason == "time":
         stdout.print(f"Continue it: metahebb train --resume {made.folder}")
@@ -296,7 +333,8 @@ def evaluate(
     lives: Annotated[int, typer.Option(help="Fresh lives.")] = 100,
     seed: Annotated[int, typer.Option(help="Which fresh lives.")] = 0,
     beside_random: Annotated[
-        bool, typer.Option("--beside-random", help="Live the same lives with random rules too.", show_default=False)
+        bool,
+        typer.Option("--beside-random", help="Live the same lives with random rules too.", show_default=False),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON alone on standard output.", show_default=False)] = False,
     workers: Workers = None,
@@ -402,7 +440,9 @@ def import_reference(
         raise UsageError(f"{str(out)!r} exists; choose another --out.")
     agent = reference_files.import_reference(files, task=task, rule=rule, initial_weights=initial_weights)
     agent.save(out)
-    stdout.print(f"{agent.configuration.task}, rule {agent.configuration.rule}, {len(agent.genome):,} parameters: {out}")
+    stdout.print(
+        f"{agent.configuration.task}, rule {agent.configuration.rule}, {len(agent.genome):,} parameters: {out}"
+    )
 
 
 if __name__ == "__main__":

@@ -135,17 +135,16 @@ class Network:
             raw = [genome[f"initial.{i}"] for i in range(len(self.layers))]
         else:
             sample = INITIAL_WEIGHTS[self.initial_weights]
-            raw = [
-                jax.vmap(lambda key, i=i, layer=layer: sample(jax.random.fold_in(key, i), layer))(keys)
-                for i, layer in enumerate(self.layers)
-            ]
+
+            def draw(i: int, layer: tuple[int, int]) -> jax.Array:
+                return jax.vmap(lambda key: sample(jax.random.fold_in(key, i), layer))(keys)
+
+            raw = [draw(i, layer) for i, layer in enumerate(self.layers)]
         # Weights are normalised after updates only: the first forward pass sees them as they were drawn.
         scales = [NORMALISERS[self.normaliser](w)[1] for w in raw]
         return tuple(Layer(w, None if s is None else jnp.ones_like(s)) for w, s in zip(raw, scales, strict=True))
 
-    def act(
-        self, plasticity: Plasticity, weights: tuple[Layer, ...], observation: jax.Array
-    ) -> tuple[jax.Array, ...]:
+    def act(self, plasticity: Plasticity, weights: tuple[Layer, ...], observation: jax.Array) -> tuple[jax.Array, ...]:
         """The forward pass: observations [lives, …] → activities of all neurons, inputs first, layer by layer."""
         activities = [self.encoder(plasticity.filters, observation)]
         for i, layer in enumerate(weights):
@@ -163,7 +162,9 @@ class Network:
         if self.rule is None:
             return weights
         learned = []
-        for layer, coefficients, (pre, post) in zip(weights, plasticity.coefficients, pairwise(activities), strict=True):
+        for layer, coefficients, (pre, post) in zip(
+            weights, plasticity.coefficients, pairwise(activities), strict=True
+        ):
             pre, post = pre[:, :, None], post[:, None, :]
             if self._folds:
                 a, b, c, d = coefficients

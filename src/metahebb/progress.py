@@ -11,7 +11,14 @@ from typing import Any
 
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from metahebb.evolution.runs import Run
 from metahebb.evolution.training import Observer
@@ -22,10 +29,13 @@ __all__ = ["counting", "showing"]
 
 
 def _line(metrics: dict[str, Any], generations: int) -> str:
-    fitness = "no finite fitness"
-    if metrics["fitness_mean"] is not None:
-        fitness = f"fitness {metrics['fitness_mean']:.1f} ± {metrics['fitness_deviation']:.1f}, best {metrics['fitness_best']:.1f}"
-    parts = [f"generation {metrics['generation'] + 1}/{generations}", fitness, f"{metrics['steps_per_second']:,.0f} steps/s"]
+    parts = [f"generation {metrics['generation'] + 1}/{generations}"]
+    if metrics["fitness_mean"] is None:
+        parts.append("no finite fitness")
+    else:
+        mean, deviation, best = (metrics[f"fitness_{name}"] for name in ("mean", "deviation", "best"))
+        parts.append(f"fitness {mean:.1f} ± {deviation:.1f}, best {best:.1f}")
+    parts.append(f"{metrics['steps_per_second']:,.0f} steps/s")
     if metrics.get("validation") is not None:
         parts.append(f"validation {metrics['validation']:.1f}")
     if metrics["diverged"]:
@@ -56,8 +66,8 @@ class _Display(Observer):
         kind = "static weights" if network.rule is None else f"rule {network.rule.name}"
         layers = "→".join(str(n) for n in (network.layers[0][0], *(outputs for _, outputs in network.layers)))
         text = (
-            f"{self._task}: {layers}, {network.synapses:,} synapses, {kind}, {network.parameters:,} evolved parameters; "
-            f"run {self._folder}"
+            f"{self._task}: {layers}, {network.synapses:,} synapses, {kind}, "
+            f"{network.parameters:,} evolved parameters; run {self._folder}"
         )
         if generation:
             text += f", from generation {generation}"
@@ -102,11 +112,20 @@ def showing(run: Run, time_limit: float | None) -> Iterator[Observer]:
             with _warnings(Console(stderr=True, soft_wrap=True)):
                 yield _Display(None, run, time_limit)
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=console) as progress, _warnings(progress.console):
             yield _Display(progress, run, time_limit)
     except KeyboardInterrupt:
-        print(f"Stopped; nothing but the lives in flight is lost. Continue: metahebb train --resume {run.folder}", flush=True)
+        print(
+            f"Stopped; nothing but the lives in flight is lost. Continue: metahebb train --resume {run.folder}",
+            flush=True,
+        )
         raise
 
 

@@ -1,7 +1,7 @@
 """Where all randomness comes from: a run's seed and the name of what is drawn, and nothing else.
 
-Every stream is ``numpy.random.SeedSequence(entropy=seed, spawn_key=(stream, …))`` with the numbers below, so that a life
-or a pair's noise can be made again wherever it is needed, whatever was drawn before.
+Every stream is ``numpy.random.SeedSequence(entropy=seed, spawn_key=(stream, …))`` with the numbers below, so that a
+life or a pair's noise can be made again wherever it is needed, whatever was drawn before.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import IntEnum
 
 import numpy as np
 
-__all__ = ["Stream", "noise", "sequence", "words"]
+__all__ = ["Stream", "noise", "sequence", "start", "words"]
 
 
 class Stream(IntEnum):

@@ -1,7 +1,8 @@
 """A rule given as a function from Python, written down as a file of its own.
 
-Workers, resumed runs and evaluations elsewhere need the rule's text; a file has it, a function in a notebook or a script does
-not. The file must stand for itself, so the function may use its parameters, modules and plain numbers, nothing else.
+Workers, resumed runs and evaluations elsewhere need the rule's text; a file has it, a function in a notebook or a
+script does not. The file must stand for itself, so the function may use its parameters, modules and plain numbers,
+nothing else.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def write_rule(function: Callable[..., Any], folder: Path) -> str:
             lines.append(f"{variable} = {value!r}")
         else:
             raise UsageError(
-                f"Rule {name!r} uses {variable!r}, which is neither a module nor a number. Write both into a file and give "
-                f"the rule as 'my_rules.py:{name}'."
+                f"Rule {name!r} uses {variable!r}, which is neither a module nor a number. Write both into a file and "
+                f"give the rule as 'my_rules.py:{name}'."
             )
     path = folder / f"{name}.py"
     path.write_text("\n".join([*sorted(lines), "", "", text]))

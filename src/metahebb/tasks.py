@@ -128,7 +128,8 @@ def import_user_module(name: str) -> None:
                 raise UsageError(f"--import {name!r}: there is no such file.")
             if path.stem not in sys.modules:
                 spec = importlib.util.spec_from_file_location(path.stem, path)
-                assert spec is not None and spec.loader is not None
+                assert spec is not None
+                assert spec.loader is not None
                 module = importlib.util.module_from_spec(spec)
                 # Registered before it runs, so that entry points such as "my_envs:MyEnv" find it.
                 sys.modules[path.stem] = module

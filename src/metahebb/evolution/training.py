@@ -66,8 +66,8 @@ def evolve(
 ) -> Ending:
     """Evolve from the run's newest checkpoint, or from ``start`` or random genomes, until its end.
 
-    ``time_limit`` in seconds ends it after the generation in which it passes. Raises RunError where the run cannot go on;
-    what was written stays.
+    ``time_limit`` in seconds ends it after the generation in which it passes. Raises RunError where the run cannot go
+    on; what was written stays.
     """
     began = drawn = time.monotonic()
     observer = observer or Observer()
@@ -252,7 +252,9 @@ def _search_metrics(strategy: Strategy, before: Any, after: Any) -> dict[str, An
     norms = {"mean_norm": float(np.linalg.norm(mean))}
     if before is not None:
         norms["update_norm"] = float(np.linalg.norm(mean - strategy.mean(before)))
-        norms |= {name: getattr(before, name) for name in ("lr", "sigma") if isinstance(getattr(before, name, None), float)}
+        norms |= {
+            name: getattr(before, name) for name in ("lr", "sigma") if isinstance(getattr(before, name, None), float)
+        }
     return norms
 
 
@@ -271,5 +273,3 @@ def scoreboard_of(run: Run) -> Callable[[dict[str, Any]], None]:
         writer.flush()
 
     return mirror
-
-

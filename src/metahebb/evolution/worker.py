@@ -19,11 +19,10 @@ from __future__ import annotations
 import collections
 import os
 import queue
-import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -49,7 +48,7 @@ def main() -> None:
     threading.Event().wait()
 
 
-def _claim_standard_streams() -> tuple[BinaryIO, BinaryIO]:
+def _claim_standard_streams() -> tuple[IO[bytes], IO[bytes]]:
     """The pipes for messages; whatever environments print goes to standard error from now on."""
     inbox, outbox = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -57,13 +56,13 @@ def _claim_standard_streams() -> tuple[BinaryIO, BinaryIO]:
     return inbox, outbox
 
 
-def _listen(inbox: BinaryIO, messages: queue.SimpleQueue[Message]) -> None:
+def _listen(inbox: IO[bytes], messages: queue.SimpleQueue[Message]) -> None:
     while (message := receive(inbox)) is not None:
         messages.put(message)
     os._exit(0)
 
 
-def _serve(messages: queue.SimpleQueue[Message], outbox: BinaryIO) -> None:
+def _serve(messages: queue.SimpleQueue[Message], outbox: IO[bytes]) -> None:
     # Heavy imports only now, so that a worker whose parent is already gone ends at once.
     _use_compilation_cache()
     from metahebb.configuration import configuration_from_json, network_of, task_of
@@ -141,4 +140,4 @@ def _use_compilation_cache() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -7,6 +7,7 @@ Results come back by unit, so that who did what does not matter.
 from __future__ import annotations
 
 import collections
+import contextlib
 import logging
 import os
 import queue
@@ -94,17 +95,13 @@ class _Worker:
     def send(self, message: Message) -> None:
         """Send; a dead worker is noticed by its listener, not here."""
         assert self.process.stdin is not None
-        try:
+        with contextlib.suppress(OSError):
             send(self.process.stdin, message)
-        except OSError:
-            pass
 
     def close(self) -> None:
         assert self.process.stdin is not None
-        try:
+        with contextlib.suppress(OSError):
             self.process.stdin.close()
-        except OSError:
-            pass
         try:
             self.process.wait(timeout=2)
         except subprocess.TimeoutExpired:
@@ -148,7 +145,9 @@ class Workers:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -169,11 +168,13 @@ class Workers:
         for worker in self._workers:
             worker.send(self._population)
 
-    def live(self, groups: Iterable[Sequence[Life]], genomes: np.ndarray | None = None, room: int = 20) -> Iterator[Outcome]:
+    def live(
+        self, groups: Iterable[Sequence[Life]], genomes: np.ndarray | None = None, room: int = 20
+    ) -> Iterator[Outcome]:
         """Live groups of lives and yield what comes of each, in the order in which they end.
 
-        The lives of a group share a worker. ``genomes`` float32 [members, parameters], or None where the members are those
-        of the mirrored population. ``room``: how many lives a worker is given at once, its slots and a few to go on with.
+        The lives of a group share a worker. ``genomes`` float32 [members, parameters], or None where the members are
+        those of the mirrored population. ``room``: how many lives a worker is given at once, its slots and a few more.
         """
 
         def units() -> Iterator[_Unit]:
@@ -226,6 +227,15 @@ class Workers:
                 worker.units = []
             else:
                 yield message
+
+    def wait(self) -> None:
+        """Wait until all workers are ready."""
+        while not all(worker.ready for worker in self._workers):
+            worker, message = self._receive()
+            if message is None:
+                self._replace(worker)
+            elif message.kind == "ready":
+                worker.ready = True
 
     def _work(self, units: Iterator[_Unit], room: int) -> Iterator[tuple[_Worker, Message]]:
         """Hand out units as workers have room; yield the workers' answers until none has work left.

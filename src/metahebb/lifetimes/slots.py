@@ -110,7 +110,7 @@ def _compiled(network: Network, readout: Any) -> _Steps:
     ) -> tuple[Plasticity, tuple[Layer, ...]]:
         parts = network.unflatten(genome[None])
         born = network.express(parts), network.init(parts, jax.random.wrap_key_data(key)[None])
-        return jax.tree.map(  # type: ignore[no-any-return]
+        return jax.tree.map(
             lambda slots, one: jax.lax.dynamic_update_index_in_dim(slots, one[0].astype(slots.dtype), slot, 0),
             (plasticity, weights),
             born,
@@ -133,7 +133,9 @@ class HostSlots:
         genome = jax.ShapeDtypeStruct((n, network.parameters), jnp.float32)
         keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), n))
         shapes = jax.eval_shape(
-            lambda g, k: (network.express(network.unflatten(g)), network.init(network.unflatten(g), k)), genome, keys
+            lambda g, k: (network.express(network.unflatten(g)), network.init(network.unflatten(g), k)),
+            genome,
+            keys,
         )
         self._plasticity, self._weights = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
         space = world.observation_space
@@ -184,7 +186,9 @@ class HostSlots:
             yield Moment(step, float(self._fitness[0] - before), shown, weights, frame)
 
     def _act_and_learn(self) -> tuple[tuple[jax.Array, ...], np.ndarray]:
-        self._weights, activities, actions = self._steps.act_and_learn(self._plasticity, self._weights, self._observation)
+        self._weights, activities, actions = self._steps.act_and_learn(
+            self._plasticity, self._weights, self._observation
+        )
         return activities, np.asarray(actions)
 
     def _step_world(self, living: np.ndarray, actions: np.ndarray, finite: np.ndarray) -> list[Outcome]:
