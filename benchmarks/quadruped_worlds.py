@@ -80,10 +80,7 @@ def main() -> None:
     for name, measured in speeds.items():
         ratios = [one / other for one, other in zip(measured, reference, strict=True)]
         target = f"{TARGETS[name]:8.1f}" if name in TARGETS else ""
-        print(
-            f"{name:26}{statistics.median(measured):9,.0f}"
-            f"{statistics.median(ratios):8.2f}{min(ratios):8.2f}{target}"
-        )
+        print(f"{name:26}{statistics.median(measured):9,.0f}{statistics.median(ratios):8.2f}{min(ratios):8.2f}{target}")
 
 
 if __name__ == "__main__":
