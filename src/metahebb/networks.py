@@ -14,7 +14,7 @@ The last of the activities are the network's outputs. Nothing else reaches a net
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -137,8 +137,8 @@ class Network:
             sample = INITIAL_WEIGHTS[self.initial_weights]
 
             def draw(i: int, layer: tuple[int, int]) -> jax.Array:
-                batched: Callable[[jax.Array], jax.Array] = jax.vmap(lambda k: sample(jax.random.fold_in(k, i), layer))
-                return batched(keys)
+                drawn: jax.Array = jax.vmap(lambda key: sample(jax.random.fold_in(key, i), layer))(keys)  # type: ignore[no-untyped-call]
+                return drawn
 
             raw = [draw(i, layer) for i, layer in enumerate(self.layers)]
         # Weights are normalised after updates only: the first forward pass sees them as they were drawn.

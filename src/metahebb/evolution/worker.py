@@ -67,8 +67,8 @@ def _serve(messages: queue.SimpleQueue[Message], outbox: IO[bytes]) -> None:
     _use_compilation_cache()
     from metahebb.configuration import configuration_from_json, network_of, task_of
     from metahebb.evolution.populations import MirroredPopulation
+    from metahebb.lifetimes import make_slots
     from metahebb.lifetimes.lives import Life
-    from metahebb.lifetimes.slots import make_slots
 
     start = messages.get()
     configuration = configuration_from_json(start.fields["configuration"], "the parent's message")
@@ -81,7 +81,7 @@ def _serve(messages: queue.SimpleQueue[Message], outbox: IO[bytes]) -> None:
     waiting: collections.deque[tuple[Life, np.ndarray | None]] = collections.deque()
     while True:
         # Without a life to live there is nothing to do but to wait for a message.
-        while messages.qsize() or not (waiting or slots.busy):
+        while messages.qsize() or not (waiting or len(slots.living)):
             message = messages.get()
             fields = message.fields
             match message.kind:
