@@ -113,7 +113,7 @@ class Network:
             stop = start + math.prod(shape)
             parts[name] = flat[..., start:stop].reshape(*flat.shape[:-1], *shape)
             start = stop
-        return parts  # type: ignore[return-value]
+        return parts
 
     def flatten(self, genome: Genome) -> np.ndarray:
         """One genome's parts by name → flat float32 [parameters]."""
@@ -137,8 +137,10 @@ class Network:
             sample = INITIAL_WEIGHTS[self.initial_weights]
 
             def draw(i: int, layer: tuple[int, int]) -> jax.Array:
-                drawn: jax.Array = jax.vmap(lambda key: sample(jax.random.fold_in(key, i), layer))(keys)  # type: ignore[no-untyped-call]
-                return drawn
+                def one(key: jax.Array) -> jax.Array:
+                    return sample(jax.random.fold_in(key, i), layer)
+
+                return jax.vmap(one)(keys)
 
             raw = [draw(i, layer) for i, layer in enumerate(self.layers)]
         # Weights are normalised after updates only: the first forward pass sees them as they were drawn.
