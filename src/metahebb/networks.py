@@ -93,7 +93,7 @@ class Network:
         parts |= self.encoder.filters
         if self.initial_weights == CO_EVOLVED and self.rule is not None:
             parts |= {f"initial.{i}": layer for i, layer in enumerate(self.layers)}
-        return parts
+        return parts  # type: ignore[return-value]
 
     @property
     def parameters(self) -> int:
@@ -140,7 +140,7 @@ class Network:
                 def one(key: jax.Array) -> jax.Array:
                     return sample(jax.random.fold_in(key, i), layer)
 
-                return jax.vmap(one)(keys)
+                return jax.vmap(one)(keys)  # type: ignore[no-untyped-call]
 
             raw = [draw(i, layer) for i, layer in enumerate(self.layers)]
         # Weights are normalised after updates only: the first forward pass sees them as they were drawn.

@@ -46,8 +46,7 @@ def test_the_mean_place_is_that_of_the_22_parts(morphology):
     # Bodies: the world, the torso, then each leg's upper and lower segment. Geoms: the floor, the sphere,
     # four stubs, then as the bodies. A part is a geom's middle or a joint's place, its body's origin.
     expected = [
-        np.concatenate([data.geom_xpos[1:], data.xpos[2:], np.zeros((1, 3))])[:, :2].mean(axis=0)
-        for data in datas
+        np.concatenate([data.geom_xpos[1:], data.xpos[2:], np.zeros((1, 3))])[:, :2].mean(axis=0) for data in datas
     ]
     assert len(datas[0].geom_xpos[1:]) + len(datas[0].xpos[2:]) + 1 == 22
     assert mean_place(pose) == pytest.approx(np.array(expected), abs=1e-12)
@@ -69,9 +68,7 @@ def test_roll_pitch_yaw_turn_back_into_the_rotation():
     pose, datas = posed(STANDARD, seed=3)
     for (roll, pitch, yaw), data in zip(roll_pitch_yaw(pose.quaternion), datas, strict=True):
         quaternion, matrix = np.empty(4), np.empty(9)
-        mujoco.mju_euler2Quat(
-            quaternion, np.array([roll, pitch, yaw]), "XYZ"
-        )  # about the world's axes, in turn
+        mujoco.mju_euler2Quat(quaternion, np.array([roll, pitch, yaw]), "XYZ")  # about the world's axes, in turn
         mujoco.mju_quat2Mat(matrix, quaternion)
         assert matrix == pytest.approx(data.xmat[1], abs=1e-9)
 

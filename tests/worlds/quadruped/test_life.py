@@ -35,9 +35,7 @@ def lived(progress, ended):
 
 # A life is told in stretches: how many actions, the progress of each, and whether the world would end it.
 stretches = st.lists(
-    st.tuples(
-        st.integers(1, 240), st.sampled_from([1.0, -1.0, 0.0, -1.0, math.nan]), st.sampled_from([0, 0, 0, 1])
-    ),
+    st.tuples(st.integers(1, 240), st.sampled_from([1.0, -1.0, 0.0, -1.0, math.nan]), st.sampled_from([0, 0, 0, 1])),
     min_size=1,
     max_size=12,
 )

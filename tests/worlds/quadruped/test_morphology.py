@@ -48,8 +48,7 @@ def test_legs_are_named_by_where_they_are_seen_along_x():
 
 def test_the_damage_is_the_papers():
     ends = {
-        morphology: [leg_parts(morphology, leg).lower_end for leg in range(4)]
-        for morphology in MORPHOLOGIES.values()
+        morphology: [leg_parts(morphology, leg).lower_end for leg in range(4)] for morphology in MORPHOLOGIES.values()
     }
     assert ends[STANDARD][0] == (0.4, 0.4, 0.0)
     assert ends[STANDARD][3] == (0.4, -0.4, 0.0)

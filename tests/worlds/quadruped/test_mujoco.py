@@ -214,9 +214,5 @@ def test_it_is_a_host_world_that_closes_twice():
 
 
 def test_importing_it_sets_no_environment_variable():
-    code = (
-        "import os; before = dict(os.environ)\n"
-        "import metahebb.worlds.quadruped\n"
-        "assert dict(os.environ) == before"
-    )
+    code = "import os; before = dict(os.environ)\nimport metahebb.worlds.quadruped\nassert dict(os.environ) == before"
     subprocess.run([sys.executable, "-c", code], check=True)

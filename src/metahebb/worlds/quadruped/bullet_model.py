@@ -92,9 +92,7 @@ def _urdf_leg(morphology: Morphology, leg: int) -> str:
     {_surface_and_inertial(solid)}{_collision(end)}
   </link>"""
 
-    def joint(
-        name: str, parent: str, child: str, place: Point, axis: str, limits: tuple[float, float]
-    ) -> str:
+    def joint(name: str, parent: str, child: str, place: Point, axis: str, limits: tuple[float, float]) -> str:
         low, high = (math.radians(limit) for limit in limits)
         return f"""
   <joint name="{name}_{leg}" type="revolute">

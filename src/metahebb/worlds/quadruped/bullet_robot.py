@@ -150,9 +150,7 @@ class Robot(ABC):
             bullet.setCollisionFilterGroupMask(self._body, link, 2, 1, physicsClientId=client)
         for joint in self.JOINTS:
             # Bullet's joints come with a motor that brakes them.
-            bullet.setJointMotorControl2(
-                self._body, joint, bullet.POSITION_CONTROL, force=0.0, physicsClientId=client
-            )
+            bullet.setJointMotorControl2(self._body, joint, bullet.POSITION_CONTROL, force=0.0, physicsClientId=client)
         self._start = bullet.saveState(physicsClientId=client)
         self._loaded = morphology
 

@@ -37,9 +37,7 @@ def begin_lives(lives: int) -> LifeProgress:
     return LifeProgress(np.zeros(lives, np.int64), np.zeros(lives, np.int64))
 
 
-def follow_lives(
-    lives: LifeProgress, progress: np.ndarray, ended: np.ndarray
-) -> tuple[LifeProgress, np.ndarray]:
+def follow_lives(lives: LifeProgress, progress: np.ndarray, ended: np.ndarray) -> tuple[LifeProgress, np.ndarray]:
     """Count one more action of every life, and say which lives are over, bool [n].
 
     ``progress``, float64 [n], and ``ended``, bool [n], are what the world's step returned; a progress of NaN

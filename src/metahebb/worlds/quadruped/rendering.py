@@ -68,9 +68,7 @@ class _Camera:
         # The view does not follow up and down: what the torso does must show against the horizon.
         self._view.lookat[:] = qpos[0], qpos[1], 0.35
         everything = mujoco.mjtCatBit.mjCAT_ALL
-        mujoco.mjv_updateScene(
-            self._model, self._data, self._options, None, self._view, everything, self._scene
-        )
+        mujoco.mjv_updateScene(self._model, self._data, self._options, None, self._view, everything, self._scene)
         viewport = mujoco.MjrRect(0, 0, PICTURE_WIDTH, PICTURE_HEIGHT)
         mujoco.mjr_render(viewport, self._scene, self._context)
         picture = np.empty((PICTURE_HEIGHT, PICTURE_WIDTH, 3), np.uint8)

@@ -117,9 +117,7 @@ def leg_parts(morphology: Morphology, leg: int) -> LegParts:
         (length * x, length * y, 0.0)
         for length in (STUB_LENGTH, UPPER_LENGTH * upper_factor, LOWER_LENGTH * lower_factor)
     )
-    return LegParts(
-        stub_end, _capsule(stub_end), upper_end, _capsule(upper_end), lower_end, _capsule(lower_end)
-    )
+    return LegParts(stub_end, _capsule(stub_end), upper_end, _capsule(upper_end), lower_end, _capsule(lower_end))
 
 
 def trunk(morphology: Morphology) -> Solid:
