@@ -14,10 +14,10 @@ The last of the activities are the network's outputs. Nothing else reaches a net
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,12 @@ from metahebb.rules import Rule
 
 __all__ = ["ACTIVATIONS", "Genome", "Layer", "Network", "Plasticity"]
 
-ACTIVATIONS = {"tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid, "relu": jax.nn.relu, "linear": lambda x: x}
+ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
+    "tanh": jnp.tanh,
+    "sigmoid": jax.nn.sigmoid,
+    "relu": jax.nn.relu,
+    "linear": lambda x: x,
+}
 """The activation functions by name."""
 
 Genome = Mapping[str, jax.Array]
@@ -93,7 +98,7 @@ class Network:
         parts |= self.encoder.filters
         if self.initial_weights == CO_EVOLVED and self.rule is not None:
             parts |= {f"initial.{i}": layer for i, layer in enumerate(self.layers)}
-        return parts  # type: ignore[return-value]
+        return parts
 
     @property
     def parameters(self) -> int:
@@ -105,7 +110,7 @@ class Network:
         """How many of them, from the first on, are synapses' genes."""
         return self.synapses * len(self.genes)
 
-    def unflatten(self, flat: jax.Array | np.ndarray) -> dict[str, jax.Array]:
+    def unflatten(self, flat: Any) -> dict[str, Any]:
         """Flat genomes [..., parameters] → parts by name [..., *shape]."""
         parts = {}
         start = 0
@@ -140,7 +145,7 @@ class Network:
                 def one(key: jax.Array) -> jax.Array:
                     return sample(jax.random.fold_in(key, i), layer)
 
-                return jax.vmap(one)(keys)  # type: ignore[no-untyped-call]
+                return jax.vmap(one)(keys)
 
             raw = [draw(i, layer) for i, layer in enumerate(self.layers)]
         # Weights are normalised after updates only: the first forward pass sees them as they were drawn.
