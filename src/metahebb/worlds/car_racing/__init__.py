@@ -1,0 +1,1 @@
+"""CarRacing in JAX: Gymnasium's CarRacing-v3, batched and traced."""
