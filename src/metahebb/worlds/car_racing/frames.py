@@ -19,6 +19,7 @@ from jax import lax
 from metahebb.worlds.car_racing import texture
 from metahebb.worlds.car_racing.digits import NUMBER_COLUMNS, NUMBER_ROWS, number_shown
 from metahebb.worlds.car_racing.physics import FPS, HULL, WHEEL_HALF, WHEEL_R, WHEEL_W, Car, rotate
+from metahebb.worlds.car_racing.stages import stage
 from metahebb.worlds.car_racing.texture import Texture
 from metahebb.worlds.car_racing.track import PLAYFIELD, SCALE
 
@@ -68,20 +69,21 @@ def draw_frames(scene: Scene) -> jax.Array:
     """uint8 [lives, 96, 96, 3]"""
     # XLA would fuse these stages into loops that it cannot vectorise; it leaves the branches of a condition alone.
     always = scene.steps[0] >= 0
-    pixels = _stage(always, _view, scene)
-    pixels = _stage(always, _draw_car, pixels, scene.car, scene.steps)
-    panel = _stage(always, _panel, scene.car, scene.number)
+    view = stage(always, _look, scene)
+    stripes = stage(always, _shades, view, scene)
+    road = stage(always, _road, view, scene.texture.texels)
+    pixels = stage(always, _colour, view, road, stripes, scene.colours)
+    wheels = stage(always, _see_wheels, scene.car)
+    pixels = stage(always, _draw_car, pixels, wheels, view.zoom, scene.steps)
+    bars = stage(always, _measure_bars, scene.car)
+    panel = stage(always, _draw_bars, bars)
+    panel = lax.dynamic_update_slice(panel, stage(always, _draw_number, scene.number), _NUMBER_PLACE)
     pixels = lax.dynamic_update_slice(pixels, panel, (0, ROWS, 0))
-    return _stage(always, _bytes, pixels)
-
-
-def _stage(always: jax.Array, function: Callable[..., Any], *arguments: Any) -> Any:
-    shape = jax.eval_shape(function, *arguments)
-    return lax.cond(always, function, lambda *_: jnp.zeros(shape.shape, shape.dtype), *arguments)
+    return stage(always, _bytes, pixels)
 
 
 def _bytes(pixels: jax.Array) -> jax.Array:
-    return jnp.stack([pixels.astype(jnp.uint8), (pixels >> 8).astype(jnp.uint8), (pixels >> 16).astype(jnp.uint8)], -1)
+    return lax.bitcast_convert_type(pixels, jnp.uint8)[..., :3]
 
 
 def _pack(red: jax.Array, green: jax.Array, blue: jax.Array) -> jax.Array:
@@ -93,67 +95,104 @@ def _pack(red: jax.Array, green: jax.Array, blue: jax.Array) -> jax.Array:
     return level(red) | level(green) << 8 | level(blue) << 16
 
 
-def _view(scene: Scene) -> jax.Array:
-    """Field, grass and road: packed int32 [lives, 96, 96], the panel's rows empty."""
-    car, lives = scene.car, scene.steps.shape[0]
-    origin = jax.vmap(lambda one: one.origin)(car)
+class _View(NamedTuple):
+    """Where a frame's pixels are in the field; float32 [lives, 1, 1] each."""
 
-    def each(values: jax.Array) -> jax.Array:
-        return values[:, None, None]
+    x: jax.Array
+    y: jax.Array
+    """the car's origin"""
+    cos: jax.Array
+    sin: jax.Array
+    """of the hull's angle, over the zoom"""
+    zoom: jax.Array
 
-    zoom = zoom_at(scene.steps)
-    cos, sin = each(jnp.cos(car.angle[:, 0]) / zoom), each(jnp.sin(car.angle[:, 0]) / zoom)
-    right = (jnp.arange(STATE_W) + 0.5) * CELL_W - WINDOW_W / 2
-    up = (WINDOW_H * 3 / 4 - (jnp.arange(ROWS) + 0.5) * CELL_H)[:, None]
-    x = (each(origin[:, 0]) - sin * up) + cos * right
-    y = (each(origin[:, 1]) + cos * up) + sin * right
-    spread_x = CELL_W * jnp.abs(cos) + CELL_H * jnp.abs(sin)
-    spread_y = CELL_H * jnp.abs(cos) + CELL_W * jnp.abs(sin)
+    def at(self, right: jax.Array, up: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The places of pixels whose centres are ``right`` of the car and ``up`` from it on the canvas."""
+        x = (self.x - self.sin * up) + self.cos * right
+        y = (self.y + self.cos * up) + self.sin * right
+        return x, y
 
-    # The road: four texels of the level whose texels are one half to one of a pixel, weighted in sixteenths.
-    level = jnp.clip(jnp.floor(jnp.log2(CELL_W / zoom / texture.TEXEL)), 0, texture.LEVELS - 1).astype(jnp.int32)
-    size = each(texture.SIZE >> level)
-    start = each(jnp.array(texture.LEVEL_START)[level])
-    scale = each(16 / (texture.TEXEL * 2.0**level))
-    column = ((x + texture.EXTENT) * scale).astype(jnp.int32) - 8
-    row = ((y + texture.EXTENT) * scale).astype(jnp.int32) - 8
-    column, row = jnp.clip(column, 0, (size - 2) * 16), jnp.clip(row, 0, (size - 2) * 16)
+
+def _look(scene: Scene) -> _View:
+    origin = jax.vmap(lambda one: one.origin)(scene.car)
+    zoom, angle = zoom_at(scene.steps), scene.car.angle[:, 0]
+    values = (origin[:, 0], origin[:, 1], jnp.cos(angle) / zoom, jnp.sin(angle) / zoom, zoom)
+    return _View(*(value[:, None, None] for value in values))
+
+
+def _right_of_car(columns: jax.Array) -> jax.Array:
+    return columns * CELL_W - WINDOW_W / 2
+
+
+def _up_from_car(rows: jax.Array) -> jax.Array:
+    return WINDOW_H * 3 / 4 - rows[:, None] * CELL_H
+
+
+_RIGHT, _UP = _right_of_car(np.arange(STATE_W) + 0.5), _up_from_car(np.arange(ROWS) + 0.5)
+
+
+def _take(table: jax.Array, at: jax.Array) -> jax.Array:
+    """table [lives, n] at indices [lives, rows, columns]."""
+    return table.at[jnp.arange(at.shape[0])[:, None, None], at].get(mode="promise_in_bounds")
+
+
+def _road(view: _View, texels: jax.Array) -> jax.Array:
+    """Road, white and red: fields as ``texture.spread`` makes them, in 16 · FULL parts, int32 [lives, ROWS, 96].
+
+    Four texels are weighted in sixteenths, of the level whose texels are one half to one of a pixel.
+    """
+    x, y = view.at(_RIGHT, _UP)
+    level = jnp.floor(jnp.log2(CELL_W / texture.TEXEL / view.zoom)).astype(jnp.int32)
+    size = texture.SIZE >> level
+    start = jnp.array(texture.LEVEL_START)[level]
+    scale = (16 / texture.TEXEL) / 2.0**level
+    column = jnp.clip(((x + texture.EXTENT) * scale).astype(jnp.int32) - 8, 0, (size - 2) * 16)
+    row = jnp.clip(((y + texture.EXTENT) * scale).astype(jnp.int32) - 8, 0, (size - 2) * 16)
     at = start + (row >> 4) * size + (column >> 4)
-    fraction_x, fraction_y = column & 15, row & 15
-    both = fraction_x * fraction_y + 8 >> 4
+    right, up = column & 15, row & 15
+    both = right * up + 8 >> 4
 
-    life = each(jnp.arange(lives))
     def texel(offset: jax.Array | int) -> jax.Array:
-        flat = scene.texture.texels
-        values = flat.at[life, at + offset].get(mode="promise_in_bounds")
-        return texture.spread(values).astype(jnp.int32)
+        return texture.spread(_take(texels, at + offset))
 
-    mix = texel(0) * (16 - fraction_x - fraction_y + both) + texel(1) * (fraction_x - both)
-    mix += texel(size) * (fraction_y - both) + texel(size + 1) * both
-    road = (mix & 1023) / FULL
-    white = (mix >> 10 & 1023) / FULL
-    red = (mix >> 20) / FULL
+    mix = texel(0) * (16 - right - up + both) + texel(1) * (right - both)
+    return mix + texel(size) * (up - both) + texel(size + 1) * both
 
+
+def _shades(view: _View, scene: Scene) -> jax.Array:
+    """How many stripes lighter the road is, looked up for each two by two pixels: uint8 [lives, ROWS, 96]."""
+    x, y = view.at(_right_of_car(np.arange(1, STATE_W, 2)), _up_from_car(np.arange(1, ROWS, 2)))
     edge = texture.NUMBER_SIZE - 1
-    square_x = jnp.clip((x + texture.EXTENT).astype(jnp.int32), 0, edge)
-    square_y = jnp.clip((y + texture.EXTENT).astype(jnp.int32), 0, edge)
-    tile = scene.texture.numbers.at[life, square_y * (edge + 1) + square_x].get(mode="promise_in_bounds")
-    stripe = STRIPE * scene.stripes.at[life, tile.astype(jnp.int32)].get(mode="promise_in_bounds").astype(jnp.float32)
+    column = jnp.clip((x + texture.EXTENT).astype(jnp.int32), 0, edge)
+    row = jnp.clip((y + texture.EXTENT).astype(jnp.int32), 0, edge)
+    tile = _take(scene.texture.numbers, row * (edge + 1) + column)
+    shades = _take(scene.stripes, tile.astype(jnp.int32))
+    return shades.repeat(2, 1).repeat(2, 2)
+
+
+def _colour(view: _View, road: jax.Array, stripes: jax.Array, colours: jax.Array) -> jax.Array:
+    """Field, grass and road: packed int32 [lives, 96, 96], the panel's rows empty."""
+    x, y = view.at(_RIGHT, _UP)
+    asphalt, white, red = (road & 1023) / FULL, (road >> 10 & 1023) / FULL, (road >> 20) / FULL
+    shade = STRIPE * stripes.astype(jnp.float32)
+    width_x = CELL_W * jnp.abs(view.cos) + CELL_H * jnp.abs(view.sin)
+    width_y = CELL_H * jnp.abs(view.cos) + CELL_W * jnp.abs(view.sin)
 
     def grass(at: jax.Array, width: jax.Array) -> jax.Array:
         period = 2 * GRASS_DIM
-        away = jnp.abs(at - GRASS_DIM / 2 - period * jnp.round((at - GRASS_DIM / 2) / period))
+        turns = (at - GRASS_DIM / 2) / period
+        away = period * jnp.abs(turns - jnp.round(turns))
         return jnp.clip(0.5 + (GRASS_DIM / 2 - away) / width, 0, 1)
 
     def field(at: jax.Array, width: jax.Array) -> jax.Array:
         return jnp.clip(0.5 + (PLAYFIELD - jnp.abs(at)) / width, 0, 1)
 
-    patch = grass(x, spread_x) * grass(y, spread_y)
-    rest = field(x, spread_x) * field(y, spread_y) * (1 - road - white - red)
+    patch = grass(x, width_x) * grass(y, width_y)
+    rest = field(x, width_x) * field(y, width_y) * (1 - asphalt - white - red)
 
     def colour(channel: int, border: jax.Array) -> jax.Array:
-        asphalt, ground, lawn = (each(scene.colours[:, kind, channel]) for kind in range(3))
-        return road * jnp.floor(asphalt + stripe) + rest * (ground + patch * (lawn - ground)) + 255.0 * border
+        tile, ground, lawn = (colours[:, kind, channel, None, None] for kind in range(3))
+        return asphalt * jnp.floor(tile + shade) + rest * (ground + patch * (lawn - ground)) + 255.0 * border
 
     pixels = _pack(colour(0, white + red), colour(1, white), colour(2, white))
     return jnp.pad(pixels, ((0, 0), (0, STATE_H - ROWS), (0, 0)))
@@ -163,7 +202,7 @@ def _view(scene: Scene) -> jax.Array:
 _TOP, _LEFT, _HEIGHT, _WIDTH = 66, 44, 12, 8
 
 
-def _shares(low: Any, high: Any, start: Any, width: Any) -> Any:
+def _share(low: Any, high: Any, start: Any, width: Any) -> Any:
     """How much of [start, start + width] lies in [low, high]."""
     return jnp.clip(jnp.minimum(high, start + width) - jnp.maximum(low, start), 0, width) / width
 
@@ -195,90 +234,109 @@ def _hull_cover() -> np.ndarray:
 _HULL_COVER = _hull_cover()
 
 
-def _draw_car(pixels: jax.Array, car: Car, steps: jax.Array) -> jax.Array:
-    """Draw wheels and hull into the frames."""
-    patch = pixels[:, _TOP : _TOP + _HEIGHT, _LEFT : _LEFT + _WIDTH]
-    zoom = zoom_at(steps)[:, None, None]
-    right = ((_LEFT + jnp.arange(_WIDTH) + 0.5) * CELL_W - WINDOW_W / 2) / zoom
-    up = ((WINDOW_H * 3 / 4 - (_TOP + jnp.arange(_HEIGHT) + 0.5) * CELL_H)[:, None]) / zoom
+class _Wheels(NamedTuple):
+    """The wheels in the car's frame; float32 [lives, 4] each."""
+
+    x: jax.Array
+    y: jax.Array
+    cos: jax.Array
+    sin: jax.Array
+    """of the angle to the hull"""
+    stripe_low: jax.Array
+    stripe_high: jax.Array
+    """from where to where along the wheel its white stripe is seen; nowhere if equal"""
+
+
+def _see_wheels(car: Car) -> _Wheels:
+    def one(car: Car) -> _Wheels:
+        place = rotate(-car.angle[0], car.position[1:] - car.origin)
+        turn = car.angle[1:] - car.angle[0]
+        # The original draws the wheel as a drum whose stripe spans 1.2 radians, seen from above.
+        first, second = car.phase, car.phase + 1.2
+        ends = [
+            WHEEL_R * jnp.where(jnp.sin(at) > 0, jnp.sign(jnp.cos(at)), jnp.cos(at)) for at in (first, second)
+        ]
+        below = (jnp.sin(first) > 0) & (jnp.sin(second) > 0)
+        low, high = jnp.minimum(*ends), jnp.maximum(*ends)
+        return _Wheels(
+            place[:, 0], place[:, 1], jnp.cos(turn), jnp.sin(turn), low, jnp.where(below, low, high)
+        )
+
+    return jax.vmap(one)(car)
+
+
+def _draw_car(pixels: jax.Array, wheels: _Wheels, zoom: jax.Array, steps: jax.Array) -> jax.Array:
+    """Draw the wheels, then the hull over them."""
+    right = _right_of_car(_LEFT + np.arange(_WIDTH) + 0.5) / zoom
+    up = _up_from_car(_TOP + np.arange(_HEIGHT) + 0.5) / zoom
     width, height = CELL_W / zoom, CELL_H / zoom
     pen = 0.5 / zoom
-    origin = jax.vmap(lambda one: one.origin)(car)
     clear, white = jnp.ones(()), jnp.zeros(())
     for wheel in range(4):
-        offset = jax.vmap(rotate)(-car.angle[:, 0], car.position[:, wheel + 1] - origin)
-        turn = (car.angle[:, wheel + 1] - car.angle[:, 0])[:, None, None]
-        cos, sin = jnp.cos(turn), jnp.sin(turn)
-        x, y = right - offset[:, 0, None, None], up - offset[:, 1, None, None]
-        across, along = cos * x + sin * y, cos * y - sin * x
-        size_x, size_y = cos * width + jnp.abs(sin) * height, cos * height + jnp.abs(sin) * width
-
-        def covered(low: Any, high: Any, at: Any, size: Any) -> jax.Array:
-            return _shares(low - pen, high + pen, at - size / 2, size)
-
-        stripe_low, stripe_high, seen = (value[:, None, None] for value in _stripe(car.phase[:, wheel]))
-        sides = covered(-WHEEL_W, WHEEL_W, across, size_x)
-        black = sides * covered(-WHEEL_R, WHEEL_R, along, size_y)
-        white = white * (1 - black) + seen * sides * covered(stripe_low, stripe_high, along, size_y)
+        one = _Wheels(*(values[:, wheel, None, None] for values in wheels))
+        x, y = right - one.x, up - one.y
+        across, along = one.cos * x + one.sin * y, one.cos * y - one.sin * x
+        size_x = one.cos * width + jnp.abs(one.sin) * height
+        size_y = one.cos * height + jnp.abs(one.sin) * width
+        sides = _share(-WHEEL_W - pen, WHEEL_W + pen, across - size_x / 2, size_x)
+        black = sides * _share(-WHEEL_R - pen, WHEEL_R + pen, along - size_y / 2, size_y)
+        edge = jnp.where(one.stripe_high > one.stripe_low, pen, 0.0)
+        stripe = sides * _share(one.stripe_low - edge, one.stripe_high + edge, along - size_y / 2, size_y)
+        white = white * (1 - black) + stripe
         clear = clear * (1 - black)
-
     hull = jnp.asarray(_HULL_COVER)[jnp.minimum(steps, FPS - 1)]
     clear, white = clear * (1 - hull), white * (1 - hull) * WHEEL_WHITE
 
-    def channel(shift: int, add: jax.Array) -> jax.Array:
-        return ((patch >> shift & 255) + LOSS) * clear + add
-
-    drawn = _pack(channel(0, white + HULL_RED * hull), channel(8, white), channel(16, white))
-    return lax.dynamic_update_slice(pixels, drawn, (0, _TOP, _LEFT))
-
-
-def _stripe(phase: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The white stripe of a rolling wheel: from where to where along it, and whether it is on the upper side."""
-    ahead, behind = phase, phase + 1.2
-    far = WHEEL_R * jnp.where(jnp.sin(ahead) > 0, jnp.sign(jnp.cos(ahead)), jnp.cos(ahead))
-    near = WHEEL_R * jnp.where(jnp.sin(behind) > 0, jnp.sign(jnp.cos(behind)), jnp.cos(behind))
-    seen = (jnp.sin(ahead) <= 0) | (jnp.sin(behind) <= 0)
-    return jnp.minimum(far, near), jnp.maximum(far, near), seen
+    patch = pixels[:, _TOP : _TOP + _HEIGHT, _LEFT : _LEFT + _WIDTH]
+    red = ((patch & 255) + LOSS) * clear + white + HULL_RED * hull
+    green = ((patch >> 8 & 255) + LOSS) * clear + white
+    blue = ((patch >> 16) + LOSS) * clear + white
+    return lax.dynamic_update_slice(pixels, _pack(red, green, blue), (0, _TOP, _LEFT))
 
 
-# The panel: (first column, last column) on the canvas, unit 25 × 20.
-_UNIT_W, _UNIT_H = WINDOW_W / 40, WINDOW_H / 40
+class _Bars(NamedTuple):
+    """The panel's seven bars: speed, four wheels, steering, turning."""
+
+    rows: jax.Array
+    """float32 [lives, 7, STATE_H − ROWS]: the share of each row that a bar covers"""
+    columns: jax.Array
+    """float32 [lives, 7, STATE_W]"""
 
 
-def _panel(car: Car, number: jax.Array) -> jax.Array:
-    """Speed, the four wheels, steering, turning and the number: packed int32 [lives, 12, 96]."""
-    rows = (ROWS + jnp.arange(STATE_H - ROWS))[:, None] * CELL_H
-    columns = jnp.arange(STATE_W) * CELL_W
+_BAR_COLOURS = ((255, 255, 255), (0, 0, 255), (0, 0, 255), (51, 0, 255), (51, 0, 255), (0, 255, 0), (255, 0, 0))
 
-    def bar(value: jax.Array, left: Any, right: Any, top: Any, bottom: Any) -> jax.Array:
-        """The share of each pixel that a bar covers; like the original's, with the pixels of its far edges."""
 
-        def pixels(first: Any, second: Any) -> tuple[jax.Array, jax.Array]:
-            low, high = jnp.minimum(first, second), jnp.maximum(first, second)
-            return jnp.trunc(low), jnp.trunc(high) + 1
+def _measure_bars(car: Car) -> _Bars:
+    unit_w, unit_h = WINDOW_W / 40, WINDOW_H / 40
+    speed = jnp.linalg.norm(car.velocity[:, 0], axis=-1)
+    steering, turning = car.angle[:, 1] - car.angle[:, 0], car.spin[:, 0]
+    values = jnp.concatenate([speed[:, None], car.omega, steering[:, None], turning[:, None]], -1)
+    lengths = values * np.array([0.02, 0.01, 0.01, 0.01, 0.01, -10.0, -0.8], np.float32)
+    upright = np.arange(7) < 5
+    place = np.array([5, 7, 8, 9, 10, 20, 30], np.float32)
+    left, right = unit_w * place, unit_w * (place + jnp.where(upright, 1, lengths))
+    top = WINDOW_H - unit_h * jnp.where(upright, 1 + lengths, 4)
+    bottom = WINDOW_H - unit_h * np.where(upright, 1, 2)
+    seen = jnp.abs(values) > 1e-4
 
-        low_x, high_x = pixels(left, right)
-        low_y, high_y = pixels(top, bottom)
-        seen = jnp.abs(value) > 1e-4
-        return seen * _shares(low_y, high_y, rows, CELL_H) * _shares(low_x, high_x, columns, CELL_W)
+    def shares(one: jax.Array, other: jax.Array | np.ndarray, pixels: np.ndarray, size: float) -> jax.Array:
+        # The original's polygons end with the pixels on their edges.
+        low, high = jnp.trunc(jnp.minimum(one, other)), jnp.trunc(jnp.maximum(one, other)) + 1
+        return _share(low[..., None], high[..., None], pixels * size, size)
 
-    def upright(place: int, value: jax.Array, per_unit: float) -> jax.Array:
-        value = value[:, None, None]
-        top = WINDOW_H - _UNIT_H * (1 + per_unit * value)
-        return bar(value, place * _UNIT_W, (place + 1) * _UNIT_W, top, WINDOW_H - _UNIT_H)
+    rows = shares(top, bottom, np.arange(ROWS, STATE_H), CELL_H) * seen[..., None]
+    return _Bars(rows, shares(right, left, np.arange(STATE_W), CELL_W))
 
-    def level(place: int, value: jax.Array, per_unit: float) -> jax.Array:
-        value = value[:, None, None]
-        end = (place + per_unit * value) * _UNIT_W
-        return bar(value, place * _UNIT_W, end, WINDOW_H - 4 * _UNIT_H, WINDOW_H - 2 * _UNIT_H)
 
-    speed = upright(5, jnp.linalg.norm(car.velocity[:, 0], axis=-1), 0.02)
-    front = upright(7, car.omega[:, 0], 0.01) + upright(8, car.omega[:, 1], 0.01)
-    rear = upright(9, car.omega[:, 2], 0.01) + upright(10, car.omega[:, 3], 0.01)
-    steering = level(20, car.angle[:, 1] - car.angle[:, 0], -10.0)
-    turning = level(30, car.spin[:, 0], -0.8)
-    shown = number_shown(number)
-    below = (NUMBER_ROWS.start - ROWS, STATE_H - NUMBER_ROWS.stop)
-    beside = (NUMBER_COLUMNS.start, STATE_W - NUMBER_COLUMNS.stop)
-    white = 255.0 * (speed + jnp.pad(shown, ((0, 0), below, beside)))
-    return _pack(white + 51.0 * rear + 255.0 * turning, white + 255.0 * steering, white + 255.0 * (front + rear))
+def _draw_bars(bars: _Bars) -> jax.Array:
+    """Packed int32 [lives, STATE_H − ROWS, STATE_W]"""
+    cover = [bars.rows[:, bar, :, None] * bars.columns[:, bar, None, :] for bar in range(7)]
+    return _pack(*(sum(c[channel] * share for c, share in zip(_BAR_COLOURS, cover, strict=True) if c[channel]) for channel in range(3)))
+
+
+_NUMBER_PLACE = (0, NUMBER_ROWS.start - ROWS, NUMBER_COLUMNS.start)
+
+
+def _draw_number(number: jax.Array) -> jax.Array:
+    white = 255.0 * number_shown(number)
+    return _pack(white, white, white)

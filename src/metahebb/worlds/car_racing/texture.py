@@ -47,8 +47,8 @@ class Texture(NamedTuple):
 
 
 def spread(texels: jax.Array) -> jax.Array:
-    """The fields with room between them, uint32: road from bit 0, white from 10, red from 20."""
-    wide = texels.astype(jnp.uint32)
+    """The fields with room between them, int32: road from bit 0, white from 10, red from 20."""
+    wide = texels.astype(jnp.int32)
     return (wide & FULL) | (wide & FULL << 5) << 5 | (wide & FULL << 10) << 10
 
 

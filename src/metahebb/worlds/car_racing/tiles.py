@@ -1,11 +1,12 @@
 """The tiles of a track as things to touch: which of them the car's wheels and hull are on.
 
 A body touches a tile when its rectangle and the tile's quadrilateral are less than Box2D's two skins apart, by the
-separating axis theorem. The tiles worth testing come from a grid over the field. All functions are of one life.
+separating axis theorem. The tiles worth testing come from a grid over the field.
 """
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ import numpy as np
 from jax import lax
 
 from metahebb.worlds.car_racing.physics import SIZE, WHEEL_HALF, Car, rotate
+from metahebb.worlds.car_racing.stages import stage
 from metahebb.worlds.car_racing.track import MAX_TILES, TRACK_WIDTH, Track
 
 __all__ = ["Tiles", "Touch", "lay_tiles", "touch"]
@@ -26,6 +28,7 @@ REACH = 3.0
 """No part of the car is farther from the hull's origin."""
 SKIN = 0.02
 """Box2D's polygons touch when they are closer: each has a skin of 0.01."""
+FAR_AWAY = 1e6
 NO_TILE = MAX_TILES
 """The row of a tile that nothing touches; fills empty slots."""
 
@@ -37,10 +40,8 @@ _HALF = np.array([WHEEL_HALF] * 4 + [(60 * SIZE, 10 * SIZE), (50 * SIZE, 15 * SI
 class Tiles(NamedTuple):
     """The tiles of one track."""
 
-    corners: jax.Array
-    """float32 [MAX_TILES + 1, 2, 4]: x and y, counterclockwise: from the left of a tile's far end"""
-    edges: jax.Array
-    """float32 [MAX_TILES + 1, 3, 4]: outward normal and offset: a point is outside where n·p > offset"""
+    sides: jax.Array
+    """float32 [MAX_TILES + 1, 4, 4]: x and y of a corner, outward normal of the side from there to the next"""
     grid: jax.Array
     """int16 [CELLS, CELLS, SLOTS]: the tiles that a car whose origin is in a cell may touch"""
 
@@ -69,16 +70,12 @@ def lay_tiles(track: Track) -> Tiles:
     y = jnp.stack([left_y, left_y[back], right_y[back], right_y], -1)
     side_x, side_y = jnp.roll(x, -1, -1) - x, jnp.roll(y, -1, -1) - y
     length = jnp.maximum(jnp.hypot(side_x, side_y), 1e-6)
-    normal_x, normal_y = side_y / length, -side_x / length
-    offset = normal_x * x + normal_y * y
+    sides = jnp.stack([x, y, side_y / length, -side_x / length], 1)
 
     exists = (index < track.count)[:, None, None]
-    far_away = jnp.full((1, 2, 4), 1e6)
-    corners = jnp.where(exists, jnp.stack([x, y], 1), far_away)
-    edges = jnp.where(exists, jnp.stack([normal_x, normal_y, offset], 1), 0.0)
-    corners = jnp.concatenate([corners, far_away])
-    edges = jnp.concatenate([edges, jnp.zeros((1, 3, 4))])
-    return Tiles(corners, edges, _list_tiles(corners, track.count))
+    nowhere = jnp.broadcast_to(jnp.array([FAR_AWAY, FAR_AWAY, 0.0, 0.0])[:, None], (1, 4, 4))
+    sides = jnp.concatenate([jnp.where(exists, sides, nowhere), nowhere])
+    return Tiles(sides, _list_tiles(sides[:, :2], track.count))
 
 
 def _list_tiles(corners: jax.Array, count: jax.Array) -> jax.Array:
@@ -106,33 +103,51 @@ def _list_tiles(corners: jax.Array, count: jax.Array) -> jax.Array:
     return lax.fori_loop(0, count, enter, (grid, filled))[0]
 
 
-def touch(tiles: Tiles, car: Car) -> Touch:
-    """The tiles that the car is on."""
+def touch(always: jax.Array, tiles: Tiles, car: Car) -> Touch:
+    """The tiles that the cars are on; lives are the first axis, ``always`` is ``stage``'s."""
+    listed, near = stage(always, jax.vmap(_near), tiles, car)
+    rectangles = stage(always, jax.vmap(_rectangles), car)
+    gap = stage(always, _gap, near, rectangles)
+    touches = gap < SKIN
+    wheels = touches[:, :4]
+    return Touch(listed, wheels.any(1), touches.any(1), wheels.any(2))
+
+
+def _near(tiles: Tiles, car: Car) -> tuple[jax.Array, jax.Array]:
+    """The tiles listed where the car is, int32 [SLOTS], and their sides [4, 4, SLOTS]."""
     cell = jnp.clip(jnp.floor(car.origin / CELL) + CELLS // 2, 0, CELLS - 1).astype(jnp.int32)
     listed = tiles.grid[cell[0], cell[1]].astype(jnp.int32)
-    corners, edges = tiles.corners[listed], tiles.edges[listed]
+    return listed, jnp.moveaxis(tiles.sides[listed], 0, -1)
 
+
+def _rectangles(car: Car) -> jax.Array:
+    """The wheels' and the hull's rectangles: x, y, cos and sin of the angle: float32 [4, 6]."""
     bars = car.origin + rotate(car.angle[0], _BARS)
-    centre = jnp.concatenate([car.position[1:], bars])
+    x, y = jnp.concatenate([car.position[1:], bars]).T
     angle = jnp.concatenate([car.angle[1:], jnp.broadcast_to(car.angle[0], (2,))])
-    cos, sin = jnp.cos(angle)[:, None], jnp.sin(angle)[:, None]
-    half = jnp.asarray(_HALF)
+    return jnp.stack([x, y, jnp.cos(angle), jnp.sin(angle)])
 
-    # Along the rectangle's two axes: how far the tile's nearest corner is from the rectangle. [6, SLOTS]
-    def beyond(axis_x: jax.Array, axis_y: jax.Array, reach: jax.Array) -> jax.Array:
-        middle = (axis_x[:, 0] * centre[:, 0] + axis_y[:, 0] * centre[:, 1])[:, None, None]
-        along = axis_x[..., None] * corners[:, 0] + axis_y[..., None] * corners[:, 1] - middle
-        return jnp.maximum(along.min(-1), -along.max(-1)) - reach[:, None]
 
-    gap = jnp.maximum(beyond(cos, sin, half[:, 0]), beyond(-sin, cos, half[:, 1]))
+def _gap(near: jax.Array, rectangles: jax.Array) -> jax.Array:
+    """How far each rectangle is from each tile, at least: float32 [lives, 6, SLOTS], negative if they overlap."""
+    x, y, cos, sin = (rectangles[:, k, :, None] for k in range(4))
+    half_width, half_length = _HALF[:, 0, None], _HALF[:, 1, None]
+    corners = [(near[:, 0, k, None] - x, near[:, 1, k, None] - y) for k in range(4)]
 
-    # Along the normals of the tile's edges: how far the rectangle's nearest corner is outside.
-    normal_x, normal_y, offset = edges[:, 0], edges[:, 1], edges[:, 2]
-    middle = centre[:, 0, None, None] * normal_x + centre[:, 1, None, None] * normal_y - offset
-    extent = half[:, 0, None, None] * jnp.abs(cos[..., None] * normal_x + sin[..., None] * normal_y)
-    extent += half[:, 1, None, None] * jnp.abs(cos[..., None] * normal_y - sin[..., None] * normal_x)
-    gap = jnp.maximum(gap, (middle - extent).max(-1))
+    # Along the rectangle's axes: how far the tile's nearest corner is out of it.
+    across = [cos * dx + sin * dy for dx, dy in corners]
+    along = [cos * dy - sin * dx for dx, dy in corners]
 
-    touches = gap < SKIN
-    wheels = touches[:4]
-    return Touch(listed, wheels.any(0), touches.any(0), wheels.any(1))
+    def beyond(places: list[jax.Array], half: np.ndarray) -> jax.Array:
+        low, high = reduce(jnp.minimum, places), reduce(jnp.maximum, places)
+        return jnp.maximum(low, -high) - half
+
+    gap = jnp.maximum(beyond(across, half_width), beyond(along, half_length))
+
+    # Along the normals of the tile's sides: how far the rectangle's nearest corner is outside.
+    for k, (dx, dy) in enumerate(corners):
+        normal_x, normal_y = near[:, 2, k, None], near[:, 3, k, None]
+        extent = half_width * jnp.abs(cos * normal_x + sin * normal_y)
+        extent += half_length * jnp.abs(cos * normal_y - sin * normal_x)
+        gap = jnp.maximum(gap, -(normal_x * dx + normal_y * dy) - extent)
+    return gap

@@ -107,7 +107,8 @@ class CarRacing:
 
     def step(self, state: State, action: jax.Array) -> TracedStep:
         """Advance all lives by a fiftieth of a second. A life that has ended drives on."""
-        touched = jax.vmap(touch)(state.tiles, state.car)
+        always = state.steps[0] >= 0
+        touched = touch(always, state.tiles, state.car)
         car = jax.vmap(physics.advance)(state.car, self._controls(action), state.on_road)
         was_visited, was_count = state.visited, state.visited_count
         state = _mark(state, touched)._replace(car=car, on_road=touched.on_road, steps=state.steps + 1)
@@ -132,28 +133,25 @@ class CarRacing:
 @jax.jit
 def _begin(lives: Life) -> tuple[State, jax.Array]:
     # One life after the other: a batch of windows into textures would be gathers and scatters.
-    state = lax.map(_begin_one, lives)
-    return state, _observe(state)
-
-
-def _begin_one(life: Life) -> State:
-    track = life.track
-    tiles = lay_tiles(track)
-    car = physics.place(track.x[0], track.y[0], track.beta[0])
-    touched = touch(tiles, car)
+    tiles, texture = lax.map(lambda track: (lay_tiles(track), paint(track)), lives.track)
+    x, y, beta = (values[:, 0] for values in (lives.track.x, lives.track.y, lives.track.beta))
+    car = jax.vmap(physics.place)(x, y, beta)
+    steps = jnp.zeros(x.shape, jnp.int32)
+    touched = touch(steps[0] == 0, tiles, car)
+    stripes = (jnp.arange(MAX_TILES + 1) % 3).astype(jnp.uint8).at[NO_TILE].set(0)
     state = State(
-        life=life,
+        life=lives,
         tiles=tiles,
-        texture=paint(track),
-        car=physics.settle(car),
+        texture=texture,
+        car=jax.vmap(physics.settle)(car),
         on_road=touched.on_road,
-        visited=jnp.zeros(MAX_TILES + 1, bool),
-        visited_count=jnp.array(0, jnp.int32),
-        stripes=(jnp.arange(MAX_TILES + 1) % 3).astype(jnp.uint8).at[NO_TILE].set(0),
-        steps=jnp.array(0, jnp.int32),
+        visited=jnp.zeros((*steps.shape, MAX_TILES + 1), bool),
+        visited_count=steps,
+        stripes=jnp.broadcast_to(stripes, (*steps.shape, MAX_TILES + 1)),
+        steps=steps,
     )
-    one = _mark(jax.tree.map(lambda leaf: leaf[None], state), jax.tree.map(lambda leaf: leaf[None], touched))
-    return jax.tree.map(lambda leaf: leaf[0], one)
+    state = _mark(state, touched)
+    return state, _observe(state)
 
 
 def _mark(state: State, touched: Touch) -> State:
