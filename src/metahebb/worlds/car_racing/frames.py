@@ -19,7 +19,7 @@ from jax import lax
 from metahebb.worlds.car_racing import texture
 from metahebb.worlds.car_racing.digits import NUMBER_COLUMNS, NUMBER_ROWS, number_shown
 from metahebb.worlds.car_racing.physics import FPS, HULL, WHEEL_HALF, WHEEL_R, WHEEL_W, Car, rotate
-from metahebb.worlds.car_racing.stages import stage
+from metahebb.worlds.car_racing.stages import nearest, stage
 from metahebb.worlds.car_racing.texture import Texture
 from metahebb.worlds.car_racing.track import PLAYFIELD, SCALE
 
@@ -85,15 +85,9 @@ def _bytes(pixels: jax.Array, panel: jax.Array) -> jax.Array:
     return lax.bitcast_convert_type(jnp.concatenate([pixels, panel], 1), jnp.uint8)[..., :3]
 
 
-def _nearest(values: jax.Array) -> jax.Array:
-    """The nearest integers of floats in [0, 2²²); a third of the time of a conversion, which also saturates."""
-    magic = np.float32(2**23)
-    return lax.bitcast_convert_type(values + magic, jnp.int32) - magic.view(np.int32)
-
-
 def _pack(red: jax.Array, green: jax.Array, blue: jax.Array) -> jax.Array:
     """One int32 a pixel, from floats that have not lost smoothscale's two levels yet."""
-    red, green, blue = (_nearest(jnp.maximum(colour - LOSS, 0)) for colour in (red, green, blue))
+    red, green, blue = (nearest(jnp.maximum(colour - LOSS, 0)) for colour in (red, green, blue))
     return red | green << 8 | blue << 16
 
 
@@ -160,7 +154,7 @@ def _road(view: _View, texels: jax.Array) -> jax.Array:
     scale = jnp.array([16 / texture.TEXEL / 2**level for level in range(texture.LEVELS)], jnp.float32)[view.level]
     # Half a texel, because texels are looked up from their centres.
     column, row = (
-        _nearest(jnp.clip((at + texture.EXTENT) * scale - 8, 0, (size - 2) * 16)) for at in (x, y)
+        nearest(jnp.clip((at + texture.EXTENT) * scale - 8, 0, (size - 2) * 16)) for at in (x, y)
     )
     at = start + (row >> 4) * size + (column >> 4)
     right, up = column & 15, row & 15
@@ -177,7 +171,7 @@ def _shades(view: _View, numbers: jax.Array, stripes: jax.Array) -> jax.Array:
     """How many stripes lighter the road is, for each two by two pixels: uint8 [lives, ROWS / 2, 48]."""
     x, y = view.at(_right_of_car(np.arange(1, STATE_W, 2)), _up_from_car(np.arange(1, ROWS, 2)))
     edge = texture.NUMBER_SIZE - 1
-    column, row = (_nearest(jnp.clip(at + (texture.EXTENT - 0.5), 0, edge)) for at in (x, y))
+    column, row = (nearest(jnp.clip(at + (texture.EXTENT - 0.5), 0, edge)) for at in (x, y))
     tile = _take(numbers, row * (edge + 1) + column)
     return _take(stripes, tile.astype(jnp.int32))
 

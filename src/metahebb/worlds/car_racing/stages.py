@@ -1,4 +1,4 @@
-"""Boundaries that XLA does not fuse across."""
+"""What makes XLA's code for a CPU fast."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
-__all__ = ["stage"]
+__all__ = ["nearest", "stage"]
 
 
 def stage(always: jax.Array, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -20,3 +21,9 @@ def stage(always: jax.Array, function: Callable[..., Any], *arguments: Any) -> A
     """
     nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(function, *arguments))
     return lax.cond(always, function, lambda *_: nothing, *arguments)
+
+
+def nearest(values: jax.Array) -> jax.Array:
+    """The nearest integers of floats in [0, 2²²); a third of the time of a conversion, which also saturates."""
+    magic = np.float32(2**23)
+    return lax.bitcast_convert_type(values + magic, jnp.int32) - magic.view(np.int32)

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from metahebb.worlds.car_racing.stages import nearest
 from metahebb.worlds.car_racing.tiles import NO_TILE
 from metahebb.worlds.car_racing.track import BORDER, MAX_TILES, TRACK_WIDTH, Track
 
@@ -55,29 +56,31 @@ def spread(texels: jax.Array) -> jax.Array:
 def paint(track: Track) -> Texture:
     """Paint a track."""
     index = jnp.arange(MAX_TILES)
-    ends = jnp.stack([track.x, track.y, jnp.cos(track.beta), jnp.sin(track.beta)], -1)
-    starts = ends[jnp.where(index == 0, track.count - 1, index - 1)]
+    ends = jnp.stack([track.x, track.y, jnp.cos(track.beta), jnp.sin(track.beta)])
+    starts = ends[:, jnp.where(index == 0, track.count - 1, index - 1)]
+    width = jnp.full(MAX_TILES, TRACK_WIDTH)
+    side = track.border.astype(jnp.float32)
+    inner, outer = side * TRACK_WIDTH, side * (TRACK_WIDTH + BORDER)
+    road = _measure(starts, ends, -width, width, TEXEL)
+    border = _measure(starts, ends, jnp.minimum(inner, outer), jnp.maximum(inner, outer), TEXEL)
+    square = _measure(starts, ends, -width, width, 1.0)
 
     def paint_tile(tile: jax.Array, canvas: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         texels, numbers = canvas
-        start, end = starts[tile], ends[tile]
-        road = _Strip(start, end, jnp.array(-TRACK_WIDTH), jnp.array(TRACK_WIDTH))
-        texels = _draw(texels, TEXEL, 32, road, lambda old, near: _blend(old, road, near, ROAD))
-
-        side = track.border[tile].astype(jnp.float32)
-        inner, outer = side * TRACK_WIDTH, side * (TRACK_WIDTH + BORDER)
-        border = _Strip(start, end, jnp.minimum(inner, outer), jnp.maximum(inner, outer))
         colour = jnp.where(tile % 2 == 0, WHITE, RED)
 
-        def draw_border(old: jax.Array, near: jax.Array) -> jax.Array:
-            return lax.cond(side != 0, lambda: _blend(old, border, near, colour), lambda: old)
+        def draw_road(old: jax.Array, cover: jax.Array) -> jax.Array:
+            return _blend(old, cover, ROAD)
 
-        texels = _draw(texels, TEXEL, 16, border, draw_border)
+        def draw_border(old: jax.Array, cover: jax.Array) -> jax.Array:
+            return lax.cond(track.border[tile] != 0, lambda: _blend(old, cover, colour), lambda: old)
 
-        def number(old: jax.Array, near: jax.Array) -> jax.Array:
-            return jnp.where(road.coverage(near, 1.0) > 0, tile.astype(jnp.uint16), old)
+        def draw_number(old: jax.Array, cover: jax.Array) -> jax.Array:
+            return jnp.where(cover > 0, tile.astype(jnp.uint16), old)
 
-        return texels, _draw(numbers, 1.0, 18, road, number)
+        texels = _draw(texels, 32, road, tile, draw_road)
+        texels = _draw(texels, 16, border, tile, draw_border)
+        return texels, _draw(numbers, 18, square, tile, draw_number)
 
     finest = jnp.zeros((SIZE, SIZE), jnp.uint16)
     numbers = jnp.full((NUMBER_SIZE, NUMBER_SIZE), NO_TILE, jnp.uint16)
@@ -88,64 +91,69 @@ def paint(track: Track) -> Texture:
     return Texture(jnp.concatenate([level.ravel() for level in levels]), numbers.ravel())
 
 
-class _Strip(NamedTuple):
-    """A stretch of road or border between two cross-sections, each (x, y, cos, sin of the way across)."""
+class _Strips(NamedTuple):
+    """Stretches of road or border between two cross-sections, on a canvas."""
 
-    start: jax.Array
-    end: jax.Array
-    low: jax.Array
-    high: jax.Array
-    """from where to where across the road"""
+    corner: jax.Array
+    """int32 [strips, 2]: row and column of the window that holds a strip"""
+    sides: jax.Array
+    """float32 [strips, 4, 3]: how far inside a texel is, (row, column, 1)·side + ½ of its width; low, high, start, end"""
 
-    def corners(self) -> jax.Array:
-        """[4, 2]"""
-        return jnp.stack(
-            [end[:2] + at * end[2:] for end in (self.start, self.end) for at in (self.low, self.high)]
-        )
 
-    def coverage(self, near: jax.Array, width: float) -> jax.Array:
-        """How much of squares of ``width`` centred at ``near`` [2, ...] the strip covers."""
+def _measure(starts: jax.Array, ends: jax.Array, low: jax.Array, high: jax.Array, texel: float) -> _Strips:
+    """Strips between cross-sections [4, strips] (x, y, cos and sin of the way across) from ``low`` to ``high``."""
 
-        def inside(point: jax.Array, outward: jax.Array, margin: float) -> jax.Array:
-            distance = (near[0] - point[0]) * outward[0] + (near[1] - point[1]) * outward[1]
-            return jnp.clip(0.5 - (distance - margin) / width, 0, 1)
+    def point(end: jax.Array, at: jax.Array) -> jax.Array:
+        return end[:2] + at * end[2:]
 
-        def beside(at: jax.Array, sign: float) -> jax.Array:
-            first, last = (end[:2] + at * end[2:] for end in (self.start, self.end))
-            along = (last - first) / jnp.maximum(jnp.linalg.norm(last - first), 1e-6)
-            return inside(first, sign * jnp.stack([along[1], -along[0]]), PEN)
+    def side(first: jax.Array, last: jax.Array, margin: float) -> jax.Array:
+        """What lies left of the way from one point to another, and ``margin`` to its right."""
+        x, y = (last - first) / jnp.maximum(jnp.linalg.norm(last - first, axis=0), 1e-6)
+        return jnp.stack([x, -y, y * first[0] - x * first[1] + margin]) / texel
 
-        behind = inside(self.start, jnp.stack([self.start[3], -self.start[2]]), 0.0)
-        ahead = inside(self.end, jnp.stack([-self.end[3], self.end[2]]), OVERLAP)
-        return jnp.maximum(beside(self.low, -1.0) + beside(self.high, 1.0) - 1, 0) * behind * ahead
+    corners = jnp.stack([point(end, at) for end in (starts, ends) for at in (low, high)])
+    corner = jnp.floor((corners.min(0) - texel / 2 + EXTENT) / texel)
+    rows, columns, constants = jnp.stack(
+        [
+            side(corners[2], corners[0], PEN),
+            side(corners[1], corners[3], PEN),
+            side(corners[0], corners[0] + starts[2:], 0.0),
+            side(corners[3], corners[3] - ends[2:], OVERLAP),
+        ],
+        1,
+    )
+    # From units in the field to texels in the window.
+    column, row = (corner + 0.5) * texel - EXTENT
+    constants += rows * row + columns * column + 0.5
+    sides = jnp.stack([rows * texel, columns * texel, constants], -1)
+    return _Strips(corner[::-1].T.astype(jnp.int32), jnp.moveaxis(sides, 0, 1))
 
 
 def _draw(
     canvas: jax.Array,
-    texel: float,
     window: int,
-    strip: _Strip,
+    strips: _Strips,
+    strip: jax.Array,
     change: Callable[[jax.Array, jax.Array], jax.Array],
 ) -> jax.Array:
-    """Apply ``change(old texels, their centres [2, ...])`` to the square window around a strip."""
-    low = strip.corners().min(0) - texel / 2
-    corner = jnp.floor((low + EXTENT) / texel).astype(jnp.int32)
-    steps = jnp.arange(window) + 0.5
-    x = ((corner[0] + steps) * texel - EXTENT)[None, :]
-    y = ((corner[1] + steps) * texel - EXTENT)[:, None]
-    at = (corner[1], corner[0])
-    old = lax.dynamic_slice(canvas, at, (window, window))
-    return lax.dynamic_update_slice(canvas, change(old, (x, y)), at)
+    """Apply ``change(old texels, share of them that the strip covers)`` to the square window around a strip."""
+    corner, sides = strips.corner[strip], strips.sides[strip]
+    row, column = jnp.arange(window, dtype=jnp.float32)[:, None], jnp.arange(window, dtype=jnp.float32)
+    low, high, start, end = (
+        jnp.clip(sides[k, 0] * row + (sides[k, 1] * column + sides[k, 2]), 0, 1) for k in range(4)
+    )
+    cover = jnp.maximum(low + high - 1, 0) * start * end
+    old = lax.dynamic_slice(canvas, corner, (window, window))
+    return lax.dynamic_update_slice(canvas, change(old, cover), corner)
 
 
-def _blend(old: jax.Array, strip: _Strip, near: jax.Array, colour: jax.Array) -> jax.Array:
-    """Paint a strip over texels."""
-    cover = strip.coverage(near, TEXEL)
+def _blend(old: jax.Array, cover: jax.Array, colour: jax.Array | int) -> jax.Array:
+    """Paint over texels."""
     wide = old.astype(jnp.int32)
     new = jnp.zeros_like(wide)
     for shift in (0, 5, 10):
         field, target = (wide >> shift) & FULL, (colour >> shift) & FULL
-        new |= jnp.round(field + cover * (target - field)).astype(jnp.int32) << shift
+        new |= nearest(field + cover * (target - field)) << shift
     return new.astype(jnp.uint16)
 
 
