@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["NUMBER_COLUMNS", "NUMBER_ROWS", "number_shown"]
+__all__ = ["NUMBER_COLUMNS", "NUMBER_ROWS", "TOP", "number_shown", "write"]
 
 NUMBER_ROWS = slice(87, 92)
 NUMBER_COLUMNS = slice(0, 12)
@@ -40,7 +40,7 @@ _KERNING = (
 """How much farther a digit (word) puts the next one (letter); m is −3, n is −4."""
 _KERN = {letter: value for value, letter in enumerate("nm..01234", -4)}
 _MIDDLE = 60
-_TOP = 730
+TOP = 730
 _DOT = 2
 
 
@@ -56,18 +56,18 @@ def number_shown(number: jax.Array) -> jax.Array:
 def _all_numbers() -> np.ndarray:
     """uint8 [1 + HIGHEST + 1 − LOWEST, 5, 12]: 0 to HIGHEST, then −0 to LOWEST."""
     texts = [f"{number:04d}" for number in range(HIGHEST + 1)] + [f"-{number:03d}" for number in range(1 - LOWEST)]
-    shapes = {character: _shape(character) for character in _SHAPES}
-    return np.stack([_shrink(_write(text, shapes)) for text in texts])
+    return np.stack([_shrink(write(text)) for text in texts])
 
 
+@functools.cache
 def _shape(character: str) -> np.ndarray:
     rows = [int(_SHAPES[character][3 * row : 3 * row + 3], 16) for row in range(16)]
     dots = np.array([[row >> 11 - column & 1 for column in range(12)] for row in rows], np.float32)
     return dots.repeat(_DOT, 0).repeat(_DOT, 1)
 
 
-def _write(text: str, shapes: dict[str, np.ndarray]) -> np.ndarray:
-    """float32 [32, 150]: the text on the original's canvas, from row 730 and column 0 on."""
+def write(text: str) -> np.ndarray:
+    """A number of four characters on the original's canvas, from row 730 and column 0 on: float32 [32, 150]."""
     kerning = _KERNING.split()
     places = [0]
     for one, following in zip(text, text[1:], strict=False):
@@ -77,7 +77,7 @@ def _write(text: str, shapes: dict[str, np.ndarray]) -> np.ndarray:
     canvas = np.zeros((32, 150), np.float32)
     for character, place in zip(text, places, strict=True):
         window = canvas[:, left + place : left + place + 24]
-        np.maximum(window, shapes[character], out=window)
+        np.maximum(window, _shape(character), out=window)
     return canvas
 
 
@@ -90,6 +90,6 @@ def _weights(count: int, cell: float, start: float, pixels: range) -> np.ndarray
 
 
 def _shrink(canvas: np.ndarray) -> np.ndarray:
-    rows = _weights(32, 800 / 96, _TOP, range(87, 92))
+    rows = _weights(32, 800 / 96, TOP, range(87, 92))
     columns = _weights(150, 1000 / 96, 0, range(12))
     return np.round(255 * rows @ canvas @ columns.T).astype(np.uint8)

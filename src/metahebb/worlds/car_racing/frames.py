@@ -23,7 +23,17 @@ from metahebb.worlds.car_racing.stages import nearest, stage
 from metahebb.worlds.car_racing.texture import Texture
 from metahebb.worlds.car_racing.track import PLAYFIELD, SCALE
 
-__all__ = ["COLOURS", "Scene", "draw_frames", "zoom_at"]
+__all__ = [
+    "BAR_COLOURS",
+    "COLOURS",
+    "Bars",
+    "Scene",
+    "Wheels",
+    "draw_frames",
+    "measure_bars",
+    "see_wheels",
+    "zoom_at",
+]
 
 STATE_W = STATE_H = 96
 WINDOW_W, WINDOW_H = 1000, 800
@@ -73,10 +83,10 @@ def draw_frames(scene: Scene) -> jax.Array:
     road = stage(always, _road, view, scene.texture.texels)
     shades = stage(always, _double, stage(always, _shades, view, scene.texture.numbers, scene.stripes))
     pixels = stage(always, _colour, view, road, shades, scene.colours)
-    wheels = stage(always, _see_wheels, scene.car)
+    wheels = stage(always, see_wheels, scene.car)
     patch = stage(always, _draw_car, pixels, wheels, view.zoom, scene.steps)
     pixels = lax.dynamic_update_slice(pixels, patch, (0, _TOP, _LEFT))
-    panel = stage(always, _draw_bars, stage(always, _measure_bars, scene.car))
+    panel = stage(always, _draw_bars, stage(always, _share_bars, scene.car))
     panel = lax.dynamic_update_slice(panel, stage(always, _draw_number, scene.number), _NUMBER_PLACE)
     return stage(always, _bytes, pixels, panel)
 
@@ -240,7 +250,7 @@ def _hull_cover() -> np.ndarray:
 _HULL_COVER = _hull_cover()
 
 
-class _Wheels(NamedTuple):
+class Wheels(NamedTuple):
     """The wheels in the car's frame; float32 [lives, 4] each."""
 
     x: jax.Array
@@ -253,8 +263,10 @@ class _Wheels(NamedTuple):
     """from where to where along the wheel its white stripe is seen; nowhere if equal"""
 
 
-def _see_wheels(car: Car) -> _Wheels:
-    def one(car: Car) -> _Wheels:
+def see_wheels(car: Car) -> Wheels:
+    """Look at the wheels from above."""
+
+    def one(car: Car) -> Wheels:
         place = rotate(-car.angle[0], car.position[1:] - car.origin)
         turn = car.angle[1:] - car.angle[0]
         # The original draws the wheel as a drum whose stripe spans 1.2 radians, seen from above.
@@ -264,14 +276,14 @@ def _see_wheels(car: Car) -> _Wheels:
         ]
         below = (jnp.sin(first) > 0) & (jnp.sin(second) > 0)
         low, high = jnp.minimum(*ends), jnp.maximum(*ends)
-        return _Wheels(
+        return Wheels(
             place[:, 0], place[:, 1], jnp.cos(turn), jnp.sin(turn), low, jnp.where(below, low, high)
         )
 
     return jax.vmap(one)(car)
 
 
-def _draw_car(pixels: jax.Array, wheels: _Wheels, zoom: jax.Array, steps: jax.Array) -> jax.Array:
+def _draw_car(pixels: jax.Array, wheels: Wheels, zoom: jax.Array, steps: jax.Array) -> jax.Array:
     """Draw the wheels, then the hull over them."""
     right = _right_of_car(_LEFT + np.arange(_WIDTH) + 0.5) / zoom
     up = _up_from_car(_TOP + np.arange(_HEIGHT) + 0.5) / zoom
@@ -279,7 +291,7 @@ def _draw_car(pixels: jax.Array, wheels: _Wheels, zoom: jax.Array, steps: jax.Ar
     pen = 0.5 / zoom
     clear, white = jnp.ones(()), jnp.zeros(())
     for wheel in range(4):
-        one = _Wheels(*(values[:, wheel, None, None] for values in wheels))
+        one = Wheels(*(values[:, wheel, None, None] for values in wheels))
         x, y = right - one.x, up - one.y
         across, along = one.cos * x + one.sin * y, one.cos * y - one.sin * x
         size_x = one.cos * width + jnp.abs(one.sin) * height
@@ -300,44 +312,64 @@ def _draw_car(pixels: jax.Array, wheels: _Wheels, zoom: jax.Array, steps: jax.Ar
     return _pack(red, green, blue)
 
 
-class _Bars(NamedTuple):
-    """The panel's seven bars: speed, four wheels, steering, turning."""
-
-    rows: jax.Array
-    """float32 [lives, 7, STATE_H − ROWS]: the share of each row that a bar covers"""
-    columns: jax.Array
-    """float32 [lives, 7, STATE_W]"""
+BAR_COLOURS = ((255, 255, 255), (0, 0, 255), (0, 0, 255), (51, 0, 255), (51, 0, 255), (0, 255, 0), (255, 0, 0))
+"""The panel's seven bars: speed, four wheels, steering, turning."""
 
 
-_BAR_COLOURS = ((255, 255, 255), (0, 0, 255), (0, 0, 255), (51, 0, 255), (51, 0, 255), (0, 255, 0), (255, 0, 0))
+class Bars(NamedTuple):
+    """Where the bars are on the original's canvas, y down; float32 [lives, 7] each."""
+
+    left: jax.Array
+    right: jax.Array
+    top: jax.Array
+    bottom: jax.Array
 
 
-def _measure_bars(car: Car) -> _Bars:
+def measure_bars(car: Car) -> Bars:
+    """Like the original's polygons, the bars end with the pixels on their edges."""
     unit_w, unit_h = WINDOW_W / 40, WINDOW_H / 40
     speed = jnp.linalg.norm(car.velocity[:, 0], axis=-1)
     steering, turning = car.angle[:, 1] - car.angle[:, 0], car.spin[:, 0]
     values = jnp.concatenate([speed[:, None], car.omega, steering[:, None], turning[:, None]], -1)
     lengths = values * np.array([0.02, 0.01, 0.01, 0.01, 0.01, -10.0, -0.8], np.float32)
     upright = np.arange(7) < 5
-    place = np.array([5, 7, 8, 9, 10, 20, 30], np.float32)
-    left, right = unit_w * place, unit_w * (place + jnp.where(upright, 1, lengths))
+    start = unit_w * np.array([5, 7, 8, 9, 10, 20, 30], np.float32)
+    end = start + unit_w * jnp.where(upright, 1, lengths)
     top = WINDOW_H - unit_h * jnp.where(upright, 1 + lengths, 4)
     bottom = WINDOW_H - unit_h * np.where(upright, 1, 2)
-    seen = jnp.abs(values) > 1e-4
-
-    def shares(one: jax.Array, other: jax.Array | np.ndarray, pixels: np.ndarray, size: float) -> jax.Array:
-        # The original's polygons end with the pixels on their edges.
-        low, high = jnp.trunc(jnp.minimum(one, other)), jnp.trunc(jnp.maximum(one, other)) + 1
-        return _share(low[..., None], high[..., None], pixels * size, size)
-
-    rows = shares(top, bottom, np.arange(ROWS, STATE_H), CELL_H) * seen[..., None]
-    return _Bars(rows, shares(right, left, np.arange(STATE_W), CELL_W))
+    shown = jnp.abs(values) > 1e-4
+    return Bars(
+        jnp.trunc(jnp.minimum(start, end)),
+        jnp.trunc(jnp.maximum(start, end)) + 1,
+        jnp.trunc(jnp.minimum(top, bottom)),
+        jnp.where(shown, jnp.trunc(jnp.maximum(top, bottom)) + 1, -1.0),
+    )
 
 
-def _draw_bars(bars: _Bars) -> jax.Array:
+class _BarShares(NamedTuple):
+    rows: jax.Array
+    """float32 [lives, 7, STATE_H − ROWS]: the share of each row that a bar covers"""
+    columns: jax.Array
+    """float32 [lives, 7, STATE_W]"""
+
+
+def _share_bars(car: Car) -> _BarShares:
+    left, right, top, bottom = (edge[..., None] for edge in measure_bars(car))
+    rows = _share(top, bottom, np.arange(ROWS, STATE_H) * CELL_H, CELL_H)
+    return _BarShares(rows, _share(left, right, np.arange(STATE_W) * CELL_W, CELL_W))
+
+
+def _draw_bars(bars: _BarShares) -> jax.Array:
     """Packed int32 [lives, STATE_H − ROWS, STATE_W]"""
     cover = [bars.rows[:, bar, :, None] * bars.columns[:, bar, None, :] for bar in range(7)]
-    return _pack(*(sum(c[channel] * share for c, share in zip(_BAR_COLOURS, cover, strict=True) if c[channel]) for channel in range(3)))
+
+    def channel(index: int) -> jax.Array:
+        return sum(
+            (colour[index] * share for colour, share in zip(BAR_COLOURS, cover, strict=True) if colour[index]),
+            jnp.zeros(()),
+        )
+
+    return _pack(channel(0), channel(1), channel(2))
 
 
 _NUMBER_PLACE = (0, NUMBER_ROWS.start - ROWS, NUMBER_COLUMNS.start)

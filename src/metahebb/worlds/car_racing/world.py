@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 import gymnasium
@@ -20,7 +19,7 @@ from metahebb.worlds.car_racing.texture import Texture, paint
 from metahebb.worlds.car_racing.tiles import NO_TILE, Tiles, Touch, lay_tiles, touch
 from metahebb.worlds.car_racing.track import MAX_TILES, PLAYFIELD, Track, draw_track
 
-__all__ = ["CarRacing", "Life", "draw_life"]
+__all__ = ["CarRacing", "Life", "State", "draw_colours", "draw_life", "shown_number"]
 
 
 class Life(NamedTuple):
@@ -58,10 +57,11 @@ def draw_colours(rng: np.random.Generator) -> np.ndarray:
     return np.stack([road, field, grass]).astype(np.float32)
 
 
-def draw_life(rng: np.random.Generator, domain_randomize: bool) -> Life:
-    """All that is random in a life, in the order of the original."""
-    colours = draw_colours(rng) if domain_randomize else COLOURS
-    return Life(draw_track(rng), colours)
+def draw_life(rng: np.random.Generator, domain_randomize: bool, colours: np.ndarray | None = None) -> Life:
+    """All that is random in a life, in the order of the original; ``colours`` if they are to be kept."""
+    if colours is None:
+        colours = draw_colours(rng) if domain_randomize else COLOURS
+    return Life(colours=colours, track=draw_track(rng))
 
 
 class CarRacing:
@@ -163,7 +163,14 @@ def _mark(state: State, touched: Touch) -> State:
     return state._replace(visited=visited, visited_count=visited.sum(-1, dtype=jnp.int32), stripes=stripes)
 
 
+def shown_number(state: State) -> jax.Array:
+    """The rewards so far, without the last step's −0.1, as a frame shows them: float32 [lives]."""
+    paid_steps = jnp.maximum(state.steps - 1, 0)
+    return 1000.0 / state.life.track.count * state.visited_count - 0.1 * paid_steps
+
+
 def _observe(state: State) -> jax.Array:
-    paid_steps = jnp.maximum(state.steps - 1, 0)  # A frame shows the number before the step's own −0.1.
-    number = 1000.0 / state.life.track.count * state.visited_count - 0.1 * paid_steps
-    return draw_frames(Scene(state.car, state.steps, number, state.texture, state.stripes, state.life.colours))
+    scene = Scene(
+        state.car, state.steps, shown_number(state), state.texture, state.stripes, state.life.colours
+    )
+    return draw_frames(scene)
