@@ -326,7 +326,7 @@ class Bars(NamedTuple):
 
 
 def measure_bars(car: Car) -> Bars:
-    """Like the original's polygons, the bars end with the pixels on their edges."""
+    """Like the original's polygons, the bars end with the pixels on their edges, unless the next one begins there."""
     unit_w, unit_h = WINDOW_W / 40, WINDOW_H / 40
     speed = jnp.linalg.norm(car.velocity[:, 0], axis=-1)
     steering, turning = car.angle[:, 1] - car.angle[:, 0], car.spin[:, 0]
@@ -340,7 +340,7 @@ def measure_bars(car: Car) -> Bars:
     shown = jnp.abs(values) > 1e-4
     return Bars(
         jnp.trunc(jnp.minimum(start, end)),
-        jnp.trunc(jnp.maximum(start, end)) + 1,
+        jnp.trunc(jnp.maximum(start, end)) + np.array([1, 0, 0, 0, 1, 1, 1], np.float32),
         jnp.trunc(jnp.minimum(top, bottom)),
         jnp.where(shown, jnp.trunc(jnp.maximum(top, bottom)) + 1, -1.0),
     )

@@ -54,7 +54,8 @@ def draw_colours(rng: np.random.Generator) -> np.ndarray:
     road, field = rng.uniform(0, 210, 3), rng.uniform(0, 210, 3)
     grass = field.copy()
     grass[rng.integers(3)] += 20
-    return np.stack([road, field, grass]).astype(np.float32)
+    # The original truncates a colour when it draws: the road's after its stripes were added.
+    return np.stack([road, np.floor(field), np.floor(grass)]).astype(np.float32)
 
 
 def draw_life(rng: np.random.Generator, domain_randomize: bool, colours: np.ndarray | None = None) -> Life:
