@@ -196,13 +196,16 @@ def _colour(view: _View, road: jax.Array, stripes: jax.Array, colours: jax.Array
     asphalt, white, red = ((road >> shift & 1023) * (1 / FULL) for shift in (0, 10, 20))
     shade = STRIPE * stripes.astype(jnp.float32)
 
+    # The original's polygons include the pixels on their edges, half a pixel of its canvas on each side.
+    pen = 0.5 / view.zoom
+
     def grass(at: jax.Array, sharp: jax.Array) -> jax.Array:
         turns = at * (0.5 / GRASS_DIM) - 0.25
         away = jnp.abs(turns - jnp.round(turns))
-        return jnp.clip(0.5 + (0.25 - away) * (2 * GRASS_DIM * sharp), 0, 1)
+        return jnp.clip(0.5 + (GRASS_DIM / 2 + pen) * sharp - away * (2 * GRASS_DIM * sharp), 0, 1)
 
     def field(at: jax.Array, sharp: jax.Array) -> jax.Array:
-        return jnp.clip(0.5 + (PLAYFIELD - jnp.abs(at)) * sharp, 0, 1)
+        return jnp.clip(0.5 + (PLAYFIELD + pen - jnp.abs(at)) * sharp, 0, 1)
 
     patch = grass(x, view.sharp_x) * grass(y, view.sharp_y)
     rest = field(x, view.sharp_x) * field(y, view.sharp_y) * (1 - asphalt - white - red)
