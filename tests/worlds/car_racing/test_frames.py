@@ -26,9 +26,13 @@ def frame_of(env: Original, state: State, steps: int) -> np.ndarray:
     stripes[0, : len(env.road)] = [round((tile.color[0] - env.road_color[0]) / 2.55) for tile in env.road]
     number = env.reward + (0.1 if steps else 0)
     scene = Scene(
-        read_car(env), jnp.array([steps]), jnp.array([number], jnp.float32), state.texture, jnp.asarray(stripes),
+        read_car(env),
+        jnp.array([steps]),
+        jnp.array([number], jnp.float32),
+        state.texture,
+        jnp.asarray(stripes),
         state.life.colours,
-    )  # fmt: skip
+    )
     return np.asarray(draw(scene)[0])
 
 
@@ -47,7 +51,9 @@ def pairs(drive: Driver, seed: int, **options: bool) -> Iterator[tuple[np.ndarra
 @pytest.fixture(scope="module")
 def compared() -> tuple[np.ndarray, np.ndarray]:
     """Frames of the original and ours, int [n, 96, 96, 3]."""
-    found = [pair for drive in (careful_driver, wild_driver) for seed in range(3) for pair in pairs(drive, seed)]
+    found = [
+        pair for drive in (careful_driver, wild_driver) for seed in range(3) for pair in pairs(drive, seed)
+    ]
     theirs, ours = (np.array(frames, int) for frames in zip(*found, strict=True))
     return theirs, ours
 

@@ -11,7 +11,6 @@ from gymnasium.error import InvalidAction
 from gymnasium.utils.env_checker import check_env
 
 from metahebb.worlds.car_racing import ENV_ID, CarRacing, register
-
 from metahebb.worlds.car_racing.gymnasium_env import CarRacingEnv
 
 register()

@@ -39,7 +39,9 @@ def draw_picture(state: State, life: int) -> np.ndarray:
     _draw_field(canvas, one, zoom)
     _draw_car(canvas, one, zoom)
     _draw_panel(canvas, one)
-    return np.round(canvas.reshape(VIDEO_H, FINE, VIDEO_W, FINE, 3).mean((1, 3))).astype(np.uint8)
+    fine = canvas.reshape(VIDEO_H, FINE, VIDEO_W, FINE, 3)
+    picture: np.ndarray = np.round(fine.mean((1, 3))).astype(np.uint8)
+    return picture
 
 
 def _fill(canvas: np.ndarray, corners: np.ndarray, colour: object) -> None:
@@ -74,7 +76,7 @@ def _draw_field(canvas: np.ndarray, one: State, zoom: float) -> None:
         for row in range(-20, 20, 2):
             show(GRASS_DIM * (np.array([column, row]) + (square + 1) / 2), colours[2])
 
-    count = int(track.count[0])
+    count = int(track.length[0])
     beta, x, y, border = (np.asarray(leaf[0, :count]) for leaf in track[1:])
     middle, across = np.stack([x, y], -1), np.stack([np.cos(beta), np.sin(beta)], -1)
     stripes = np.asarray(one.stripes[0])
