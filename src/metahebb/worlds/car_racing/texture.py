@@ -104,7 +104,7 @@ class _Strips(NamedTuple):
 
 
 def _measure(starts: jax.Array, ends: jax.Array, low: jax.Array, high: jax.Array, texel: float) -> _Strips:
-    """Strips from ``low`` to ``high`` between cross-sections [4, strips]: x, y, cos, sin of the way across."""
+    """Strips from ``low`` to ``high`` between cross-sections [4, strips]: x, y, cos, sin across the road."""
 
     def point(end: jax.Array, at: jax.Array) -> jax.Array:
         return end[:2] + at * end[2:]
