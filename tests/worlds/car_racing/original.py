@@ -32,7 +32,7 @@ def careful_driver(env: Original, step: int, rng: np.random.Generator) -> np.nda
     beta = np.unwrap(track[ahead, 0])
     bend = np.abs(beta[3:] - beta[:-3]) / 3 + 1e-3
     wanted = np.sqrt(90 * 3.5 / bend + 2 * 100 * 3.5 * np.arange(len(bend))).min()
-    gas = 0.0 if speed > wanted or abs(error) > 0.3 and speed > 25 else 0.5
+    gas = 0.0 if speed > wanted or (abs(error) > 0.3 and speed > 25) else 0.5
     brake = 0.5 if speed > wanted + 4 else 0.0
     return np.array([np.clip(-2 * error, -1, 1), gas, brake], np.float32)
 
@@ -41,7 +41,9 @@ def wild_driver(env: Original, step: int, rng: np.random.Generator) -> np.ndarra
     """Does something else every twenty steps: skids, spins, leaves the road and the field."""
     if step % 20 == 0:
         brake = rng.uniform(0, 1) * (rng.random() < 0.3)
-        wild_driver.action = np.array([rng.uniform(-1, 1) * rng.choice([0.2, 1]), rng.uniform(0, 1), brake], np.float32)
+        wild_driver.action = np.array(
+            [rng.uniform(-1, 1) * rng.choice([0.2, 1]), rng.uniform(0, 1), brake], np.float32
+        )
     return wild_driver.action
 
 
@@ -64,4 +66,6 @@ def read_car(env: Original) -> Car:
         "gas": wheels[2].gas,
         "motor": [0.0] * 4,
     }
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], Car(**{k: np.float32(v) for k, v in values.items()}))
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(leaf)[None], Car(**{k: np.float32(v) for k, v in values.items()})
+    )

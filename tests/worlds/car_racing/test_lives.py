@@ -29,7 +29,9 @@ class Lives(NamedTuple):
     """[lives]"""
 
 
-def live_original(drive: Callable[..., np.ndarray], seeds: range, **options: bool) -> tuple[Lives, np.ndarray]:
+def live_original(
+    drive: Callable[..., np.ndarray], seeds: range, **options: bool
+) -> tuple[Lives, np.ndarray]:
     env = BlindOriginal(**options)
     rewards = np.zeros((STEPS, len(seeds)))
     ended, at_100, tiles = np.full(len(seeds), STEPS), np.zeros((len(seeds), 2)), np.zeros(len(seeds))
@@ -68,7 +70,7 @@ def live_ours(world: CarRacing, seeds: range, actions: np.ndarray) -> Lives:
     rewards, terminated, origins = (np.asarray(leaf) for leaf in live(state, frames, jnp.asarray(actions)))
     ended = np.where(terminated.any(0), terminated.argmax(0), STEPS)
     rewards = np.where(np.arange(STEPS)[:, None] <= ended, rewards, 0)
-    return Lives(rewards, ended, origins[99], np.asarray(state.life.track.count))
+    return Lives(rewards, ended, origins[99], np.asarray(state.life.track.length))
 
 
 @cache

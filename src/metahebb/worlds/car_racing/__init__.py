@@ -1,7 +1,8 @@
 """CarRacing in JAX: Gymnasium's CarRacing-v3, batched and traced.
 
-For JAX, ``CarRacing`` (pure functions ``reset`` and ``step``); for Gymnasium, ``register()`` makes
-``gymnasium.make("metahebb/CarRacing-v0")`` and ``gymnasium.make_vec("metahebb/CarRacing-v0", num_envs=64)`` work.
+For JAX, ``CarRacing``: ``reset`` and a ``step`` to be traced. For Gymnasium, ``register()``, after which
+``gymnasium.make("metahebb/CarRacing-v0")`` and ``gymnasium.make_vec("metahebb/CarRacing-v0", num_envs=64)``
+work.
 """
 
 from __future__ import annotations
