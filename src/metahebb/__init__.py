@@ -1,3 +1,70 @@
-"""Evolve plasticity rules for neural networks that start every life from random weights."""
+"""Evolve plasticity rules for neural networks that start every life from random weights.
+
+    import metahebb
+
+    run = metahebb.train("gymnasium:CartPole-v1")
+    print(metahebb.evaluate(run, lives=100).mean)
+
+The public names are those below; everything else may change. Importing the package imports nothing heavy, sets no
+environment variable and starts nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from metahebb.agents import Agent as Agent
+    from metahebb.analysis.video import film as film
+    from metahebb.api import Evaluation as Evaluation
+    from metahebb.api import evaluate as evaluate
+    from metahebb.api import load as load
+    from metahebb.api import resume as resume
+    from metahebb.api import train as train
+    from metahebb.configuration import Configuration as Configuration
+    from metahebb.errors import MetahebbError as MetahebbError
+    from metahebb.errors import RunError as RunError
+    from metahebb.errors import UsageError as UsageError
+    from metahebb.evolution.runs import Run as Run
+    from metahebb.evolution.runs import open_run as open_run
+    from metahebb.evolution.training import Observer as Observer
+    from metahebb.networks import Network as Network
+    from metahebb.paper.reference_files import import_reference as import_reference
+    from metahebb.rules import RULES as RULES
+    from metahebb.rules import Rule as Rule
+
+_PUBLIC = {
+    "Agent": "agents",
+    "Configuration": "configuration",
+    "Evaluation": "api",
+    "MetahebbError": "errors",
+    "Network": "networks",
+    "Observer": "evolution.training",
+    "RULES": "rules",
+    "Rule": "rules",
+    "Run": "evolution.runs",
+    "RunError": "errors",
+    "UsageError": "errors",
+    "evaluate": "api",
+    "film": "analysis.video",
+    "import_reference": "paper.reference_files",
+    "load": "api",
+    "open_run": "evolution.runs",
+    "resume": "api",
+    "train": "api",
+}
+
+__all__ = [*_PUBLIC, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'metahebb' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"metahebb.{_PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,6 +8,7 @@ with its SHA-256; no code is ever read from the agent itself.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -76,7 +77,7 @@ def portable(configuration: Configuration, folder: Path) -> Configuration:
 
 
 def located(configuration: Configuration, folder: Path) -> Configuration:
-    """The reverse of ``portable``: a user's rule is found in ``folder``; raises UsageError if it is not the same file."""
+    """The reverse of ``portable``: finds a user's rule in ``folder``; raises UsageError if it is not the same file."""
     if configuration.static or ":" not in configuration.rule or Path(configuration.rule).is_absolute():
         return configuration
     file, _, function = configuration.rule.rpartition(":")
@@ -84,18 +85,15 @@ def located(configuration: Configuration, folder: Path) -> Configuration:
     if not path.is_file():
         raise UsageError(f"The rule {configuration.rule!r} needs the file {str(path)!r}, which is not there.")
     found = dataclasses.replace(configuration, rule=f"{path}:{function}")
-    if configuration.rule_digest is not None:
-        import hashlib
-
-        if hashlib.sha256(path.read_bytes()).hexdigest() != configuration.rule_digest:
-            raise UsageError(f"The file {str(path)!r} of rule {configuration.rule!r} has changed since it was evolved.")
+    if configuration.rule_digest not in (None, hashlib.sha256(path.read_bytes()).hexdigest()):
+        raise UsageError(f"The file {str(path)!r} of rule {configuration.rule!r} has changed since it was evolved.")
     return found
 
 
 def load_agent(path: str | Path) -> Agent:
     """Read an agent's file, or the best agent of a run's folder.
 
-    Raises UsageError for a file that is missing, cut off, not an agent, of another format, or does not fit its own network.
+    Raises UsageError for a file that is missing, cut off, no agent, of another format, or not fit for its own network.
     """
     path = Path(path)
     if path.is_dir():
@@ -115,7 +113,8 @@ def load_agent(path: str | Path) -> Agent:
             f"{str(path)!r} is not an agent of metahebb's format {FORMAT} (its format is {metadata.get('metahebb')!r})."
         )
     configuration = located(
-        configuration_from_json(json.loads(metadata["configuration"]), f"The agent {str(path)!r}"), path.parent
+        configuration_from_json(json.loads(metadata["configuration"]), f"The agent {str(path)!r}"),
+        path.parent,
     )
     agent = Agent(configuration, np.empty(0, np.float32), json.loads(metadata["record"]))
     shapes = {name: part.shape for name, part in parts.items()}
@@ -124,7 +123,7 @@ def load_agent(path: str | Path) -> Agent:
             f"The agent {str(path)!r} does not fit its own network: "
             f"task {configuration.task!r} may have changed its spaces since it was evolved."
         )
-    genome = agent.network.flatten(parts)  # type: ignore[arg-type]
+    genome = agent.network.flatten(parts)
     if not np.isfinite(genome).all():
         raise UsageError(f"The agent {str(path)!r} contains numbers that are not finite.")
     return dataclasses.replace(agent, genome=genome)

@@ -28,6 +28,9 @@ FORMAT = 1
 
 OPTIMIZERS = ("sgd", "momentum", "adam")
 STARTS = ("normal", "uniform")
+_OPENAI_ES_ONLY = (
+    "paired_lives", "sigma", "sigma_decay", "sigma_minimum", "lr", "lr_decay", "lr_minimum", "optimizer",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,14 @@ class Configuration:
         }.items():
             if getattr(self, name) not in accepted:
                 raise unknown(name.replace("_", " "), str(getattr(self, name)), accepted)
-        for name in ("population", "generations", "lives", "frame_stack", "validate_every", "validation_lives"):
+        for name in (
+            "population",
+            "generations",
+            "lives",
+            "frame_stack",
+            "validate_every",
+            "validation_lives",
+        ):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise UsageError(f"--{_option(name)} is {value!r}; it must be a whole number, 1 or more.")
@@ -112,7 +122,7 @@ class Configuration:
                 )
             if self.strategy_options:
                 raise UsageError(
-                    "--strategy-option is for strategies of evosax; openai-es has --sigma, --lr, --optimizer and their decays."
+                    "--strategy-option is for strategies of evosax; openai-es has --sigma, --lr and --optimizer."
                 )
 
     def to_json(self) -> dict[str, Any]:
@@ -170,6 +180,14 @@ def configure(task: str, preset: str | None = None, **options: Any) -> tuple[Con
         frame_stack=given.get("frame_stack", 1),
         imports=tuple(given.get("imports", ())),
     )
+    if given.get("strategy", "openai-es") != "openai-es":
+        defaults = {f.name: f.default for f in dataclasses.fields(Configuration)}
+        for name in _OPENAI_ES_ONLY:
+            if name in given and given[name] != defaults[name]:
+                raise UsageError(
+                    f"--{_option(name)} belongs to openai-es; {given['strategy']} of evosax takes its own settings by "
+                    "--strategy-option, such as std_init=0.1."
+                )
     settings = {"target": made.target, **made.settings, **(PRESETS[preset] if preset else {}), **given}
     if settings.get("static"):
         for name, only in (("rule", "ABCD_lr"), ("normaliser", "none"), ("initial_weights", "uniform")):
@@ -179,7 +197,10 @@ def configure(task: str, preset: str | None = None, **options: Any) -> tuple[Con
     configuration = Configuration(task=task, **settings)
     network = network_of(configuration, made)
     if network.rule is not None and network.rule.file is not None:
-        settings |= {"rule": f"{network.rule.file}:{network.rule.function.__name__}", "rule_digest": network.rule.digest}
+        settings |= {
+            "rule": f"{network.rule.file}:{network.rule.function.__name__}",
+            "rule_digest": network.rule.digest,
+        }
         configuration = Configuration(task=task, **settings)
     return configuration, made, network
 

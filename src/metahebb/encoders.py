@@ -129,7 +129,8 @@ class ImageEncoder:
         def convolved(dy: int, dx: int) -> jax.Array:
             return _sum(
                 _sum(
-                    x[(dy + r) % 2, (dx + c) % 2, (dy + r) // 2 :, (dx + c) // 2 :, i][:n, :n, None] * filters[:, i, r, c]
+                    x[(dy + r) % 2, (dx + c) % 2, (dy + r) // 2 :, (dx + c) // 2 :, i][:n, :n, None]
+                    * filters[:, i, r, c]
                     for r in range(k)
                     for c in range(k)
                 )
@@ -149,9 +150,12 @@ class ImageEncoder:
         for i in range(self.FILTERS_1):
             total = _stage(
                 going,
-                lambda t, x, f: t
-                + _sum(
-                    _sum(x[r : r + s * m : s, c : c + s * m : s][:m, :m, None] * f[:, r, c] for c in range(k)) for r in range(k)
+                lambda t, x, f: (
+                    t
+                    + _sum(
+                        _sum(x[r : r + s * m : s, c : c + s * m : s][:m, :m, None] * f[:, r, c] for c in range(k))
+                        for r in range(k)
+                    )
                 ),
                 total,
                 x[:, :, i],
@@ -209,5 +213,5 @@ def encoder_for(space: gymnasium.Space[Any]) -> Encoder:
             return ImageEncoder(height, width, channels[0] if channels else 1)
         return VectorEncoder(int(np.prod(space.shape)))
     raise UsageError(
-        f"The observation space {space} is not supported; accepted are Box (a vector, or an image of bytes) and Discrete."
+        f"The observation space {space} is not supported; accepted are Box (vectors, images of bytes) and Discrete."
     )

@@ -30,10 +30,9 @@ def _uniform(bound: Callable[[int, int], float]) -> Initialiser:
 
 def _sparse(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
     """80% of each input neuron's outgoing weights are zero, the rest normal (Martens 2010)."""
-    inputs, outputs = shape
     which, values = jax.random.split(key)
     rank = jnp.argsort(jax.random.uniform(which, shape), axis=1)
-    return jnp.where(rank < math.ceil(0.8 * outputs), 0.0, 0.01 * jax.random.normal(values, shape))
+    return jnp.where(rank < math.ceil(0.8 * shape[1]), 0.0, 0.01 * jax.random.normal(values, shape))
 
 
 INITIAL_WEIGHTS: Mapping[str, Initialiser] = {

@@ -14,10 +14,10 @@ The last of the activities are the network's outputs. Nothing else reaches a net
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,12 @@ from metahebb.rules import Rule
 
 __all__ = ["ACTIVATIONS", "Genome", "Layer", "Network", "Plasticity"]
 
-ACTIVATIONS = {"tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid, "relu": jax.nn.relu, "linear": lambda x: x}
+ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
+    "tanh": jnp.tanh,
+    "sigmoid": jax.nn.sigmoid,
+    "relu": jax.nn.relu,
+    "linear": lambda x: x,
+}
 """The activation functions by name."""
 
 Genome = Mapping[str, jax.Array]
@@ -105,7 +110,7 @@ class Network:
         """How many of them, from the first on, are synapses' genes."""
         return self.synapses * len(self.genes)
 
-    def unflatten(self, flat: jax.Array | np.ndarray) -> dict[str, jax.Array]:
+    def unflatten(self, flat: Any) -> dict[str, Any]:
         """Flat genomes [..., parameters] → parts by name [..., *shape]."""
         parts = {}
         start = 0
@@ -113,7 +118,7 @@ class Network:
             stop = start + math.prod(shape)
             parts[name] = flat[..., start:stop].reshape(*flat.shape[:-1], *shape)
             start = stop
-        return parts  # type: ignore[return-value]
+        return parts
 
     def flatten(self, genome: Genome) -> np.ndarray:
         """One genome's parts by name → flat float32 [parameters]."""
@@ -135,17 +140,19 @@ class Network:
             raw = [genome[f"initial.{i}"] for i in range(len(self.layers))]
         else:
             sample = INITIAL_WEIGHTS[self.initial_weights]
-            raw = [
-                jax.vmap(lambda key, i=i, layer=layer: sample(jax.random.fold_in(key, i), layer))(keys)
-                for i, layer in enumerate(self.layers)
-            ]
+
+            def draw(i: int, layer: tuple[int, int]) -> jax.Array:
+                def one(key: jax.Array) -> jax.Array:
+                    return sample(jax.random.fold_in(key, i), layer)
+
+                return jax.vmap(one)(keys)
+
+            raw = [draw(i, layer) for i, layer in enumerate(self.layers)]
         # Weights are normalised after updates only: the first forward pass sees them as they were drawn.
         scales = [NORMALISERS[self.normaliser](w)[1] for w in raw]
         return tuple(Layer(w, None if s is None else jnp.ones_like(s)) for w, s in zip(raw, scales, strict=True))
 
-    def act(
-        self, plasticity: Plasticity, weights: tuple[Layer, ...], observation: jax.Array
-    ) -> tuple[jax.Array, ...]:
+    def act(self, plasticity: Plasticity, weights: tuple[Layer, ...], observation: jax.Array) -> tuple[jax.Array, ...]:
         """The forward pass: observations [lives, …] → activities of all neurons, inputs first, layer by layer."""
         activities = [self.encoder(plasticity.filters, observation)]
         for i, layer in enumerate(weights):
@@ -163,7 +170,9 @@ class Network:
         if self.rule is None:
             return weights
         learned = []
-        for layer, coefficients, (pre, post) in zip(weights, plasticity.coefficients, pairwise(activities), strict=True):
+        for layer, coefficients, (pre, post) in zip(
+            weights, plasticity.coefficients, pairwise(activities), strict=True
+        ):
             pre, post = pre[:, :, None], post[:, None, :]
             if self._folds:
                 a, b, c, d = coefficients

@@ -1,8 +1,8 @@
 """What keeps plastic weights bounded: applied to each plastic layer after every update.
 
 A normaliser takes raw weights [lives, inputs, outputs] and returns (weights, scale): the normalised weights are
-weights × scale, or weights alone where scale is None. A scale that is carried to the next step costs no second pass over
-the memory. A layer, or a neuron, whose weights are all zero stays as it is.
+weights × scale, or weights alone where scale is None. A scale that is carried to the next step costs no second pass
+over the memory. A layer, or a neuron, whose weights are all zero stays as it is.
 """
 
 from __future__ import annotations

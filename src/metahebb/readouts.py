@@ -1,6 +1,7 @@
 """From a network's outputs to an action.
 
-The last layer's post-synaptic activity is the raw sum (it takes part in learning as it is); what it does is decided here.
+The last layer's post-synaptic activity is the raw sum, and takes part in learning as it is; what it does is decided
+here.
 """
 
 from __future__ import annotations

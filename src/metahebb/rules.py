@@ -156,7 +156,8 @@ def load_rule(name: str, folder: Path | None = None) -> Rule:
     if not path.is_file():
         raise UsageError(f"Rule {name!r}: there is no file {str(path)!r}.")
     spec = importlib.util.spec_from_file_location(f"metahebb_user_rule_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
@@ -179,8 +180,8 @@ def rule_from_function(function: Function, name: str, file: str) -> Rule:
     parameters = inspect.signature(function).parameters.values()
     if len(parameters) < 4 or any(p.kind not in kinds for p in parameters):
         raise UsageError(
-            f"Rule {name!r} takes ({', '.join(str(p) for p in parameters)}); a rule takes (pre, post, weight, …) and one "
-            "or more coefficients, each a positional parameter."
+            f"Rule {name!r} takes ({', '.join(str(p) for p in parameters)}); a rule takes (pre, post, weight, …) and "
+            "one or more coefficients, each a positional parameter."
         )
     rule = Rule(name, function, file=file)
     keys = jax.random.split(jax.random.key(0), 3 + len(rule.coefficients))

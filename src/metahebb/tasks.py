@@ -22,7 +22,7 @@ from metahebb.readouts import Readout, readout_for
 from metahebb.worlds import HostWorld, TracedWorld
 from metahebb.worlds.gymnasium import GymnasiumWorld, make_environment
 
-__all__ = ["NAMED_TASKS", "Task", "import_user_module", "make_task", "task_names"]
+__all__ = ["NAMED_TASKS", "Task", "describe_tasks", "import_user_module", "make_task"]
 
 GYMNASIUM = "gymnasium:"
 
@@ -91,11 +91,32 @@ NAMED_TASKS: dict[str, Callable[[dict[str, Any], bool, int], Task]] = {}
 """Tasks with a name of their own: (environment arguments, greyscale, frame stack) → task."""
 
 
-def task_names(imports: tuple[str, ...] = ()) -> list[str]:
-    """All tasks that there are now: the named ones, then one per registered environment."""
+def describe_tasks(imports: tuple[str, ...] = ()) -> list[tuple[str, str, str, str]]:
+    """(name, observation, action, target) of every task that can be made here, the named ones first.
+
+    Environments are listed in their newest version; those whose packages are missing are listed without their spaces.
+    """
     for module in imports:
         import_user_module(module)
-    return [*NAMED_TASKS, *(f"{GYMNASIUM}{identifier}" for identifier in gymnasium.registry)]
+    rows = []
+    for name in [*NAMED_TASKS, *(f"{GYMNASIUM}{identifier}" for identifier in _newest())]:
+        try:
+            task = make_task(name)
+        except UsageError as e:
+            rows.append((name, str(e).partition(": ")[2] or str(e), "", ""))
+            continue
+        rows.append((name, str(task.encoder), str(task.readout), "" if task.target is None else f"{task.target:g}"))
+    return rows
+
+
+def _newest() -> list[str]:
+    """The registered environments' identifiers, each in its newest version."""
+    newest: dict[tuple[str | None, str], tuple[int, str]] = {}
+    for identifier, spec in gymnasium.registry.items():
+        key, version = (spec.namespace, spec.name), spec.version or 0
+        if key not in newest or newest[key][0] < version:
+            newest[key] = (version, identifier)
+    return [identifier for _, identifier in newest.values()]
 
 
 def import_user_module(name: str) -> None:
@@ -107,12 +128,16 @@ def import_user_module(name: str) -> None:
                 raise UsageError(f"--import {name!r}: there is no such file.")
             if path.stem not in sys.modules:
                 spec = importlib.util.spec_from_file_location(path.stem, path)
-                assert spec is not None and spec.loader is not None
+                assert spec is not None
+                assert spec.loader is not None
                 module = importlib.util.module_from_spec(spec)
                 # Registered before it runs, so that entry points such as "my_envs:MyEnv" find it.
                 sys.modules[path.stem] = module
                 spec.loader.exec_module(module)
         else:
+            # Beside the command there is nothing to import; users mean their working directory.
+            if str(Path.cwd()) not in sys.path:
+                sys.path.insert(0, str(Path.cwd()))
             importlib.import_module(name)
     except UsageError:
         raise

@@ -1,7 +1,7 @@
 """Checkpoints: all that a run needs to go on as if it had never stopped.
 
-A checkpoint is a safetensors file with the leaves of the strategy's state, and in its metadata the number of generations
-done, the best validation score so far and a checksum. It appears by rename; a damaged one is passed over.
+A checkpoint is a safetensors file with the leaves of the strategy's state, and in its metadata the number of
+generations done, the best validation score so far and a checksum. It appears by rename; a damaged one is passed over.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _load(path: Path, strategy: Strategy) -> Checkpoint:
     state = None
     if json.loads(metadata["begun"]):
         template, structure = jax.tree.flatten(strategy.template())
-        state = structure.unflatten([_as(leaves[str(i)], like) for i, like in enumerate(template)])
+        state = jax.tree.unflatten(structure, [_as(leaves[str(i)], like) for i, like in enumerate(template)])
     return Checkpoint(state=state, **json.loads(metadata["facts"]))
 
 

@@ -27,7 +27,7 @@ OPTIMIZERS = {"sgd": optax.sgd, "adam": optax.adam}
 def _algorithms() -> Mapping[str, type]:
     from evosax.algorithms import algorithms
 
-    return algorithms  # type: ignore[no-any-return]
+    return algorithms
 
 
 def _arguments(algorithm: type) -> dict[str, inspect.Parameter]:
@@ -75,10 +75,14 @@ class EvosaxStrategy:
             if name in arguments and isinstance(arguments[name].default, bool | int | float):
                 chosen[name] = type(arguments[name].default)(options.pop(name))
         made = algorithm(
-            population_size=self.configuration.population, solution=np.zeros(self.parameters, np.float32), **chosen
+            population_size=self.configuration.population,
+            solution=np.zeros(self.parameters, np.float32),
+            **chosen,
         )
         numbers = [
-            f.name for f in dataclasses.fields(made.default_params) if jnp.ndim(getattr(made.default_params, f.name)) == 0
+            f.name
+            for f in dataclasses.fields(made.default_params)
+            if jnp.ndim(getattr(made.default_params, f.name)) == 0
         ]
         for name in options:
             if name not in numbers:
@@ -135,7 +139,12 @@ class EvosaxStrategy:
         return np.asarray(population, np.float32), state
 
     def tell(
-        self, state: Any, population: np.ndarray, fitness: np.ndarray, generation: int, weighted_noise: WeightedNoise
+        self,
+        state: Any,
+        population: np.ndarray,
+        fitness: np.ndarray,
+        generation: int,
+        weighted_noise: WeightedNoise,
     ) -> Any:
         """The state after a generation; ``fitness`` float64 [population], finite."""
         algorithm, params = self._algorithm

@@ -6,7 +6,7 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -22,18 +22,18 @@ class Message:
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-def send(stream: BinaryIO, message: Message) -> None:
+def send(stream: IO[bytes], message: Message) -> None:
     """Write a message; raises OSError when the other side is gone."""
     arrays = {name: np.ascontiguousarray(array) for name, array in message.arrays.items()}
     shapes = {name: (array.dtype.str, array.shape) for name, array in arrays.items()}
     header = json.dumps({"kind": message.kind, "fields": dict(message.fields), "arrays": shapes}).encode()
     stream.write(struct.pack("<I", len(header)) + header)
     for array in arrays.values():
-        stream.write(memoryview(array).cast("B") if array.size else b"")
+        stream.write(array.tobytes())
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> Message | None:
+def receive(stream: IO[bytes]) -> Message | None:
     """Read a message; None when the other side is gone."""
     size = _read(stream, 4)
     header = None if size is None else _read(stream, struct.unpack("<I", size)[0])
@@ -49,7 +49,7 @@ def receive(stream: BinaryIO) -> Message | None:
     return Message(content["kind"], content["fields"], arrays)
 
 
-def _read(stream: BinaryIO, size: int) -> bytes | None:
+def _read(stream: IO[bytes], size: int) -> bytes | None:
     """Exactly so many bytes, or None at the end of the stream."""
     data = stream.read(size)
     return data if len(data) == size else None

@@ -40,5 +40,7 @@ class MirroredPopulation:
         """Σ weight·noise over a range of pairs, added one after another: float32 [parameters]."""
         total = np.zeros_like(self.mean)
         for pair, weight in zip(pairs, weights, strict=True):
-            total += np.float32(weight) * self._noise(pair)
+            noise = seeds.noise(self.seed, self.generation, pair, len(total))
+            noise *= np.float32(weight)
+            total += noise
         return total

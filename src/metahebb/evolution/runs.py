@@ -18,6 +18,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -153,12 +154,14 @@ def open_run(folder: Path) -> Run:
 
 def extended(run: Run, generations: int | None) -> Run:
     """The run with another number of generations to go to, written into its configuration."""
-    if generations is None or generations == run.configuration.generations:
+    if generations is None:
         return run
     configuration = dataclasses.replace(run.configuration, generations=generations)
+    target, scores = configuration.target, [line.get("validation") or -math.inf for line in run.metrics()]
+    if target is not None and max(scores, default=-math.inf) >= target:
+        # Who asks for more generations of a run that has reached its target does not want to stop there again.
+        configuration = dataclasses.replace(configuration, target=None)
     path = run.folder / "config.json"
     with writing("The configuration", path), replacing(path) as temporary:
         temporary.write_text(json.dumps(portable(configuration, run.folder).to_json(), indent=2) + "\n")
     return Run(run.folder, configuration)
-
-

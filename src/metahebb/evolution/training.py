@@ -15,7 +15,7 @@ from metahebb.configuration import Configuration, network_of, task_of
 from metahebb.errors import RunError
 from metahebb.evolution import checkpoints
 from metahebb.evolution.checkpoints import Checkpoint
-from metahebb.evolution.evosax_strategies import EvosaxStrategy
+from metahebb.evolution.evosax_strategies import EvosaxStrategy, check_strategy
 from metahebb.evolution.openai_es import OpenAIES
 from metahebb.evolution.populations import MirroredPopulation, pair_and_sign
 from metahebb.evolution.runs import Run
@@ -66,8 +66,8 @@ def evolve(
 ) -> Ending:
     """Evolve from the run's newest checkpoint, or from ``start`` or random genomes, until its end.
 
-    ``time_limit`` in seconds ends it after the generation in which it passes. Raises RunError where the run cannot go on;
-    what was written stays.
+    ``time_limit`` in seconds ends it after the generation in which it passes. Raises RunError where the run cannot go
+    on; what was written stays.
     """
     began = drawn = time.monotonic()
     observer = observer or Observer()
@@ -157,6 +157,7 @@ def strategy_of(c: Configuration, network: Network) -> Strategy:
     """The strategy that a configuration names; raises UsageError for one that cannot be used."""
     if c.strategy == "openai-es":
         return OpenAIES(c, network.parameters, network.synaptic_parameters)
+    check_strategy(c.strategy)
     return EvosaxStrategy(c, network.parameters)
 
 
@@ -199,9 +200,15 @@ def validate(pool: Workers, agent: Agent) -> float:
     return float(np.mean([outcome.fitness for outcome in scores]))
 
 
-def live_agent(pool: Workers, agent: Agent, lives: Sequence[Life]) -> list[Outcome]:
-    """Live an agent's lives; their outcomes in the order of the lives."""
-    outcomes = pool.live(([life] for life in lives), agent.genome[None])
+def live_agent(
+    pool: Workers, agent: Agent | None, lives: Sequence[Life], lived: Callable[[Outcome], None] | None = None
+) -> list[Outcome]:
+    """Live an agent's lives, or those of members of the pool's population; their outcomes in the order of the lives."""
+    outcomes = []
+    for outcome in pool.live(([life] for life in lives), None if agent is None else agent.genome[None]):
+        outcomes.append(outcome)
+        if lived is not None:
+            lived(outcome)
     return sorted(outcomes, key=lambda outcome: outcome.number)
 
 
@@ -245,7 +252,9 @@ def _search_metrics(strategy: Strategy, before: Any, after: Any) -> dict[str, An
     norms = {"mean_norm": float(np.linalg.norm(mean))}
     if before is not None:
         norms["update_norm"] = float(np.linalg.norm(mean - strategy.mean(before)))
-        norms |= {name: getattr(before, name) for name in ("lr", "sigma") if isinstance(getattr(before, name, None), float)}
+        norms |= {
+            name: getattr(before, name) for name in ("lr", "sigma") if isinstance(getattr(before, name, None), float)
+        }
     return norms
 
 
@@ -264,5 +273,3 @@ def scoreboard_of(run: Run) -> Callable[[dict[str, Any]], None]:
         writer.flush()
 
     return mirror
-
-

@@ -19,11 +19,10 @@ from __future__ import annotations
 import collections
 import os
 import queue
-import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -43,13 +42,13 @@ def main() -> None:
     except MetahebbError as e:
         send(outbox, Message("failed", {"sentence": str(e), "usage": e.exit_code == 2}))
     except Exception as e:
-        what = f"{type(e).__name__}: {e}"
+        what = f"A worker failed with {type(e).__name__}: {e}"
         send(outbox, Message("failed", {"sentence": what, "traceback": traceback.format_exc()}))
     # The parent may read what was sent before it closes the pipe, upon which the listener ends the process.
     threading.Event().wait()
 
 
-def _claim_standard_streams() -> tuple[BinaryIO, BinaryIO]:
+def _claim_standard_streams() -> tuple[IO[bytes], IO[bytes]]:
     """The pipes for messages; whatever environments print goes to standard error from now on."""
     inbox, outbox = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -57,19 +56,19 @@ def _claim_standard_streams() -> tuple[BinaryIO, BinaryIO]:
     return inbox, outbox
 
 
-def _listen(inbox: BinaryIO, messages: queue.SimpleQueue[Message]) -> None:
+def _listen(inbox: IO[bytes], messages: queue.SimpleQueue[Message]) -> None:
     while (message := receive(inbox)) is not None:
         messages.put(message)
     os._exit(0)
 
 
-def _serve(messages: queue.SimpleQueue[Message], outbox: BinaryIO) -> None:
+def _serve(messages: queue.SimpleQueue[Message], outbox: IO[bytes]) -> None:
     # Heavy imports only now, so that a worker whose parent is already gone ends at once.
     _use_compilation_cache()
     from metahebb.configuration import configuration_from_json, network_of, task_of
     from metahebb.evolution.populations import MirroredPopulation
+    from metahebb.lifetimes import make_slots
     from metahebb.lifetimes.lives import Life
-    from metahebb.lifetimes.slots import make_slots
 
     start = messages.get()
     configuration = configuration_from_json(start.fields["configuration"], "the parent's message")
@@ -82,7 +81,7 @@ def _serve(messages: queue.SimpleQueue[Message], outbox: BinaryIO) -> None:
     waiting: collections.deque[tuple[Life, np.ndarray | None]] = collections.deque()
     while True:
         # Without a life to live there is nothing to do but to wait for a message.
-        while messages.qsize() or not (waiting or slots.busy):
+        while messages.qsize() or not (waiting or len(slots.living)):
             message = messages.get()
             fields = message.fields
             match message.kind:
@@ -141,4 +140,4 @@ def _use_compilation_cache() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

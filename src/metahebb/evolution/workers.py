@@ -7,16 +7,17 @@ Results come back by unit, so that who did what does not matter.
 from __future__ import annotations
 
 import collections
+import contextlib
 import logging
 import os
 import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -32,6 +33,9 @@ logger = logging.getLogger("metahebb")
 
 DEATHS = 3
 """How often a worker may die over the same unit before the run gives up: the unit kills, not chance."""
+
+
+_Inbox: TypeAlias = "queue.SimpleQueue[tuple[_Worker, Message | None]]"
 
 
 @dataclass(eq=False)
@@ -55,7 +59,7 @@ class _Unit:
 class _Worker:
     """One process, its pipe, and the units that it has."""
 
-    def __init__(self, inbox: queue.SimpleQueue[tuple[_Worker, Message | None]]) -> None:
+    def __init__(self, inbox: _Inbox, said: Callable[[str], None]) -> None:
         environment = {
             **os.environ,
             # A worker is one thread on one core; results do not depend on it, speed does.
@@ -69,16 +73,19 @@ class _Worker:
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "metahebb.evolution.worker"],
+            [sys.executable, "-P", "-m", "metahebb.evolution.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=environment,
             # Ctrl-C is the parent's to handle.
             start_new_session=True,
         )
         self.units: list[_Unit] = []
         self.ready = False
+        self.last_words: collections.deque[str] = collections.deque(maxlen=5)
         threading.Thread(target=self._listen, args=(inbox,), daemon=True).start()
+        threading.Thread(target=self._overhear, args=(said,), daemon=True).start()
 
     @property
     def load(self) -> int:
@@ -88,24 +95,27 @@ class _Worker:
     def send(self, message: Message) -> None:
         """Send; a dead worker is noticed by its listener, not here."""
         assert self.process.stdin is not None
-        try:
+        with contextlib.suppress(OSError):
             send(self.process.stdin, message)
-        except OSError:
-            pass
 
     def close(self) -> None:
         assert self.process.stdin is not None
-        try:
+        with contextlib.suppress(OSError):
             self.process.stdin.close()
-        except OSError:
-            pass
         try:
             self.process.wait(timeout=2)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
 
-    def _listen(self, inbox: queue.SimpleQueue[tuple[_Worker, Message | None]]) -> None:
+    def _overhear(self, said: Callable[[str], None]) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if text := line.decode(errors="replace").rstrip():
+                self.last_words.append(text)
+                said(text)
+
+    def _listen(self, inbox: _Inbox) -> None:
         assert self.process.stdout is not None
         message: Message | None
         try:
@@ -115,28 +125,29 @@ class _Worker:
             inbox.put((self, None))
 
 
-class Workers:
-    """Worker processes for a configuration; a context manager that ends them.
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-    Raises UsageError for a number of workers below 1.
-    """
+
+class Workers:
+    """Worker processes for a configuration, by default one per core; a context manager that ends them."""
 
     def __init__(self, configuration: Configuration, workers: int | None = None, *, render: bool = False) -> None:
-        count = os.cpu_count() or 1 if workers is None else workers
-        if not isinstance(count, int) or count < 1:
-            raise UsageError(f"--workers is {workers!r}; it must be a whole number, 1 or more.")
-        self.count = count
         self.restarts = 0
         self._start = Message("start", {"configuration": configuration.to_json(), "render": render})
         self._population: Message | None = None
-        self._inbox: queue.SimpleQueue[tuple[_Worker, Message | None]] = queue.SimpleQueue()
-        self._slots = 0
-        self._workers = [self._new() for _ in range(count)]
+        self._inbox: _Inbox = queue.SimpleQueue()
+        self._said: set[str] = set()
+        self._failed_starts = 0
+        self._workers = [self._new() for _ in range(workers or cores())]
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -157,11 +168,13 @@ class Workers:
         for worker in self._workers:
             worker.send(self._population)
 
-    def live(self, groups: Iterable[Sequence[Life]], genomes: np.ndarray | None = None, room: int = 20) -> Iterator[Outcome]:
+    def live(
+        self, groups: Iterable[Sequence[Life]], genomes: np.ndarray | None = None, room: int = 20
+    ) -> Iterator[Outcome]:
         """Live groups of lives and yield what comes of each, in the order in which they end.
 
-        The lives of a group share a worker. ``genomes`` float32 [members, parameters], or None where the members are those
-        of the mirrored population. ``room``: how many lives a worker is given at once, its slots and a few to go on with.
+        The lives of a group share a worker. ``genomes`` float32 [members, parameters], or None where the members are
+        those of the mirrored population. ``room``: how many lives a worker is given at once, its slots and a few more.
         """
 
         def units() -> Iterator[_Unit]:
@@ -215,6 +228,15 @@ class Workers:
             else:
                 yield message
 
+    def wait(self) -> None:
+        """Wait until all workers are ready."""
+        while not all(worker.ready for worker in self._workers):
+            worker, message = self._receive()
+            if message is None:
+                self._replace(worker)
+            elif message.kind == "ready":
+                worker.ready = True
+
     def _work(self, units: Iterator[_Unit], room: int) -> Iterator[tuple[_Worker, Message]]:
         """Hand out units as workers have room; yield the workers' answers until none has work left.
 
@@ -239,6 +261,7 @@ class Workers:
                 waiting.extendleft(self._replace(worker))
             elif message.kind == "ready":
                 worker.ready = True
+                self._failed_starts = 0
             else:
                 yield worker, message
 
@@ -254,7 +277,7 @@ class Workers:
                 continue
             if message is not None and message.kind == "failed":
                 if trace := message.fields.get("traceback"):
-                    logger.debug("%s", trace)
+                    logger.info("A worker failed:\n%s", trace)
                 raise (UsageError if message.fields.get("usage") else RunError)(message.fields["sentence"])
             return worker, message
 
@@ -263,7 +286,10 @@ class Workers:
         code = dead.process.wait()
         how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         if not dead.ready:
-            raise RunError(f"A worker {how} while it started; its messages are above.")
+            self._failed_starts += 1
+            if self._failed_starts >= DEATHS:
+                last = f" It said: {' / '.join(dead.last_words)}" if dead.last_words else ""
+                raise RunError(f"{DEATHS} workers in a row did not start; the last one {how}.{last}")
         for unit in dead.units:
             unit.deaths += 1
             if unit.deaths >= DEATHS:
@@ -274,10 +300,14 @@ class Workers:
         return list(reversed(dead.units))
 
     def _new(self) -> _Worker:
-        worker = _Worker(self._inbox)
+        worker = _Worker(self._inbox, self._overheard)
         worker.send(self._start)
         if self._population is not None:
             worker.send(self._population)
         return worker
 
-
+    def _overheard(self, line: str) -> None:
+        """Pass on what an environment or a library says, each line once: every slot of every worker repeats it."""
+        if line not in self._said:
+            self._said.add(line)
+            logger.warning("worker: %s", line)

@@ -41,6 +41,10 @@ class TracedWorld(Protocol):
         """Advance all lives by one step; traced, and finite for lives that have already ended."""
         ...
 
+    def render(self, state: Any, slot: int) -> np.ndarray:
+        """One of the lives as a picture, uint8 [height, width, 3]."""
+        ...
+
 
 @runtime_checkable
 class HostWorld(Protocol):

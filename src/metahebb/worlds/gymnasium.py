@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +17,7 @@ __all__ = ["GymnasiumWorld", "make_environment"]
 
 Environment = gymnasium.Env[Any, Any]
 
-EXTRAS = {"Box2D": "box2d", "pygame": "box2d", "mujoco": "mujoco", "ale_py": "atari", "cv2": "atari"}
+EXTRAS = {"Box2D": "box2d", "pygame": "classic-control", "mujoco": "mujoco", "ale_py": "atari"}
 """Our extra that brings a module which an environment needs."""
 
 
@@ -60,8 +61,8 @@ def make_environment(
 ) -> Environment:
     """A registered environment with the wrappers that the options ask for.
 
-    Raises UsageError for an unknown identifier (naming the nearest), a missing package (naming the extra), arguments that
-    the environment refuses, and wrappers that its observations do not allow.
+    Raises UsageError for an unknown identifier (naming the nearest), a missing package (naming the extra), arguments
+    that the environment refuses, and wrappers that its observations do not allow.
     """
     if identifier.startswith("ALE/"):
         _register_atari(identifier)
@@ -102,8 +103,6 @@ def _register_atari(identifier: str) -> None:
 
 def _similar(identifier: str) -> list[str]:
     """Registered identifiers that look like one, else the newest of all that Gymnasium brings."""
-    import difflib
-
     known = list(gymnasium.registry)
     return difflib.get_close_matches(identifier, known, n=4, cutoff=0.5) or ["(run `metahebb tasks` for all)"]
 

@@ -1,0 +1,35 @@
+# Two commands for a fresh machine with Python 3.11 and make: `make run` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := runs/make-run-$(shell date +%Y%m%d-%H%M%S)
+
+.PHONY: run test check bench clean
+
+# Evolve for a few minutes, then score the evolved rules beside random ones on the same fresh lives.
+run: .venv/.ready
+	$(BIN)/metahebb train gymnasium:HalfCheetah-v5 --run $(RUN) --time-limit 4
+	$(BIN)/metahebb evaluate $(RUN) --lives 100 --beside-random
+	@echo "Fitness curve: $(RUN)/fitness.png"
+
+test: .venv/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+bench: .venv/.ready-dev
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.ready: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mujoco]'
+	touch $@
+
+.venv/.ready-dev: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@ .venv/.ready

@@ -1,0 +1,449 @@
+"""The command line. Heavy modules are imported by the commands that need them: help answers at once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from metahebb import __version__
+from metahebb.errors import MetahebbError, UsageError
+
+if TYPE_CHECKING:
+    from metahebb.api import Evaluation
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="metahebb",
+    help="Evolve plasticity rules for neural networks that start every life from random weights.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+stdout = Console(highlight=False, soft_wrap=True)
+
+Workers = Annotated[int | None, typer.Option(help="Worker processes; default one per core.", show_default=False)]
+Imports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--import", help="A module (or .py file) that registers environments of your own.", show_default=False
+    ),
+]
+Seed = Annotated[int | None, typer.Option(help="Where all randomness comes from.", show_default=False)]
+
+
+def main() -> NoReturn:
+    """Run the command: errors are one sentence on standard error and an exit code."""
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(standalone_mode=False)
+    except MetahebbError as e:
+        _fail(str(e), e.exit_code)
+    except KeyboardInterrupt:
+        _fail("Interrupted.", 130)
+    except Exception as e:
+        # Typer's own complaints about the command line know their sentence and their code.
+        if not hasattr(e, "format_message"):
+            raise
+        if sentence := e.format_message():
+            _fail(sentence, getattr(e, "exit_code", 2))
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(sentence: str, code: int) -> NoReturn:
+    stderr.print(f"[bold red]Error:[/] {_escaped(sentence)}")
+    sys.exit(code)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _pairs(given: list[str] | None, option: str) -> dict[str, Any] | None:
+    """key=value options: values are JSON where they can be read as such, else text."""
+    if given is None:
+        return None
+    pairs = {}
+    for item in given:
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise UsageError(f"{option} {item!r} is not of the form key=value.")
+        try:
+            pairs[key] = json.loads(value)
+        except json.JSONDecodeError:
+            pairs[key] = {"True": True, "False": False, "None": None}.get(value, value)
+    return pairs
+
+
+def _sizes(given: str | None) -> tuple[int, ...] | None:
+    if given is None:
+        return None
+    try:
+        return tuple(int(size) for size in given.split(",") if size.strip())
+    except ValueError as e:
+        raise UsageError(f"--hidden is {given!r}; it must be whole numbers, such as 128,64.") from e
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version.", show_default=False)] = False,
+) -> None:
+    if show:
+        stdout.print(f"metahebb {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def train(
+    task: Annotated[str | None, typer.Argument(help="Such as gymnasium:CartPole-v1.", show_default=False)] = None,
+    run: Annotated[Path | None, typer.Option(help="The run's folder; default runs/TASK-N.", show_default=False)] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Continue this run as if it had never stopped.", show_default=False)
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Published settings: paper.", show_default=False)] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings of another run: its config.json.", show_default=False)
+    ] = None,
+    start_from: Annotated[
+        Path | None, typer.Option("--from", help="Start from an evolved agent or run.", show_default=False)
+    ] = None,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(help="Minutes after which the run ends with the generation.", show_default=False),
+    ] = None,
+    workers: Workers = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            help="A rule (see `metahebb rules`), or my_rules.py:my_rule.",
+            show_default=False,
+            rich_help_panel="Network",
+        ),
+    ] = None,
+    static: Annotated[
+        bool | None,
+        typer.Option(
+            "--static",
+            help="Evolve the weights; nothing changes in life.",
+            show_default=False,
+            rich_help_panel="Network",
+        ),
+    ] = None,
+    initial_weights: Annotated[
+        str | None,
+        typer.Option(help="What a life starts with, or co-evolved.", show_default=False, rich_help_panel="Network"),
+    ] = None,
+    normaliser: Annotated[
+        str | None,
+        typer.Option(help="none, max-abs, l2 or clip.", show_default=False, rich_help_panel="Network"),
+    ] = None,
+    hidden: Annotated[
+        str | None,
+        typer.Option(help="Hidden layers' sizes: 128,64.", show_default=False, rich_help_panel="Network"),
+    ] = None,
+    activation: Annotated[
+        str | None,
+        typer.Option(help="tanh, sigmoid, relu or linear.", show_default=False, rich_help_panel="Network"),
+    ] = None,
+    env_arg: Annotated[
+        list[str] | None,
+        typer.Option(help="key=value for the environment.", show_default=False, rich_help_panel="Environment"),
+    ] = None,
+    frame_stack: Annotated[
+        int | None,
+        typer.Option(help="Frames seen at once.", show_default=False, rich_help_panel="Environment"),
+    ] = None,
+    greyscale: Annotated[
+        bool | None,
+        typer.Option("--greyscale", help="See images in grey.", show_default=False, rich_help_panel="Environment"),
+    ] = None,
+    imports: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--import",
+            help="A module (or .py file) that registers environments of your own.",
+            show_default=False,
+            rich_help_panel="Environment",
+        ),
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="openai-es, or a strategy of evosax.", show_default=False, rich_help_panel="Search"),
+    ] = None,
+    strategy_option: Annotated[
+        list[str] | None,
+        typer.Option(help="key=value for a strategy of evosax.", show_default=False, rich_help_panel="Search"),
+    ] = None,
+    population: Annotated[
+        int | None, typer.Option(help="Members.", show_default=False, rich_help_panel="Search")
+    ] = None,
+    generations: Annotated[
+        int | None,
+        typer.Option(help="When to end; with --resume, the new end.", show_default=False, rich_help_panel="Search"),
+    ] = None,
+    lives: Annotated[
+        int | None,
+        typer.Option(help="Lives per member and generation.", show_default=False, rich_help_panel="Search"),
+    ] = None,
+    paired_lives: Annotated[
+        bool | None,
+        typer.Option(
+            "--paired-lives/--no-paired-lives",
+            help="Mirrored members share their lives' seeds.",
+            show_default=False,
+            rich_help_panel="Search",
+        ),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(help="Starting genes: normal or uniform.", show_default=False, rich_help_panel="Search"),
+    ] = None,
+    sigma: Annotated[
+        float | None,
+        typer.Option(help="Deviation of the samples.", show_default=False, rich_help_panel="Search"),
+    ] = None,
+    sigma_decay: Annotated[
+        float | None, typer.Option(help="Per generation.", show_default=False, rich_help_panel="Search")
+    ] = None,
+    sigma_minimum: Annotated[
+        float | None, typer.Option(help="Where the decay ends.", show_default=False, rich_help_panel="Search")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Learning rate.", show_default=False, rich_help_panel="Search")
+    ] = None,
+    lr_decay: Annotated[
+        float | None, typer.Option(help="Per generation.", show_default=False, rich_help_panel="Search")
+    ] = None,
+    lr_minimum: Annotated[
+        float | None, typer.Option(help="Where the decay ends.", show_default=False, rich_help_panel="Search")
+    ] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help="sgd, momentum or adam.", show_default=False, rich_help_panel="Search")
+    ] = None,
+    penalty: Annotated[
+        float | None,
+        typer.Option(help="Times the mean square of the genes.", show_default=False, rich_help_panel="Search"),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Where all randomness comes from.", show_default=False, rich_help_panel="Search"),
+    ] = None,
+    validate_every: Annotated[
+        int | None,
+        typer.Option(help="Generations between validations.", show_default=False, rich_help_panel="Search"),
+    ] = None,
+    validation_lives: Annotated[
+        int | None, typer.Option(help="Lives of a validation.", show_default=False, rich_help_panel="Search")
+    ] = None,
+    target: Annotated[
+        float | None,
+        typer.Option(
+            help="Validation score that ends the run; default the environment's own.",
+            show_default=False,
+            rich_help_panel="Search",
+        ),
+    ] = None,
+) -> None:
+    """Evolve plasticity rules for a task, or continue a run."""
+    settings: dict[str, Any] = {
+        "rule": rule,
+        "static": static,
+        "initial_weights": initial_weights,
+        "normaliser": normaliser,
+        "hidden": _sizes(hidden),
+        "activation": activation,
+        "env_args": _pairs(env_arg, "--env-arg"),
+        "frame_stack": frame_stack,
+        "greyscale": greyscale,
+        "imports": tuple(imports) if imports else None,
+        "strategy": strategy,
+        "strategy_options": _pairs(strategy_option, "--strategy-option"),
+        "population": population,
+        "lives": lives,
+        "paired_lives": paired_lives,
+        "start": start,
+        "sigma": sigma,
+        "sigma_decay": sigma_decay,
+        "sigma_minimum": sigma_minimum,
+        "lr": lr,
+        "lr_decay": lr_decay,
+        "lr_minimum": lr_minimum,
+        "optimizer": optimizer,
+        "penalty": penalty,
+        "seed": seed,
+        "validate_every": validate_every,
+        "validation_lives": validation_lives,
+        "target": target,
+    }
+    from metahebb import api
+    from metahebb.progress import showing
+
+    if resume is not None:
+        given = [f"--{name.replace('_', '-')}" for name, value in settings.items() if value is not None]
+        given += [name for name, value in (("TASK", task), ("--run", run), ("--preset", preset)) if value is not None]
+        given += [name for name, value in (("--config", config), ("--from", start_from)) if value is not None]
+        if given:
+            raise UsageError(f"--resume continues a run with its own settings; leave out {', '.join(given)}.")
+    api.check_resources(workers, time_limit)
+    if resume is None:
+        made, genome = api.prepare(
+            task,
+            run=run,
+            preset=preset,
+            config=config,
+            start_from=start_from,
+            generations=generations,
+            **settings,
+        )
+    else:
+        made, genome = api.reopen(resume, generations), None
+    with showing(made, time_limit) as observer:
+        ending = api.go_on(made, workers=workers, time_limit=time_limit, start=genome, observer=observer)
+    reasons = {
+        "generations": f"All {made.configuration.generations} generations are done",
+        "target": f"The validation reached the target of {made.configuration.target:g}"
+        if made.configuration.target is not None
+        else "",
+        "time": "The time limit has passed",
+    }
+    stdout.print(f"{reasons[ending.reason]} (generation {ending.generation}).")
+    if ending.best is not None:
+        stdout.print(
+            f"Best validation score: {ending.best:.2f} ({made.configuration.validation_lives} lives of the mean genome)"
+        )
+    stdout.print(f"Run: {made.folder}\nFitness curve: {made.curve}\nEvaluate it: metahebb evaluate {made.folder}")
+    if ending.reason == "time":
+        stdout.print(f"Continue it: metahebb train --resume {made.folder}")
+
+
+@app.command()
+def evaluate(
+    agent: Annotated[Path, typer.Argument(help="An agent's file, or a run's folder (its best agent).")],
+    lives: Annotated[int, typer.Option(help="Fresh lives.")] = 100,
+    seed: Annotated[int, typer.Option(help="Which fresh lives.")] = 0,
+    beside_random: Annotated[
+        bool,
+        typer.Option("--beside-random", help="Live the same lives with random rules too.", show_default=False),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON alone on standard output.", show_default=False)] = False,
+    workers: Workers = None,
+) -> None:
+    """Score an agent on fresh lives that no training has used."""
+    from metahebb import api
+    from metahebb.progress import counting
+
+    api.check_resources(workers, None)
+    loaded = api.load(agent)
+
+    def lived(label: str, random_rules: bool) -> Evaluation:
+        with counting(lives, label) as count:
+            return api.evaluate(loaded, lives, seed=seed, random_rules=random_rules, workers=workers, lived=count)
+
+    evolved = lived("evolved", False)
+    if as_json:
+        result = evolved.to_json()
+        if beside_random:
+            result["random"] = lived("random", True).to_json()
+        print(json.dumps(result))
+        return
+    what = "weights" if loaded.configuration.static else "rules"
+    table = Table(title=f"{loaded.configuration.task}: {lives} fresh lives", title_justify="left")
+    for column in ("", "mean ± deviation", "median", "range", "lives/s", "diverged"):
+        table.add_column(column, justify="left" if not column else "right")
+    rows = [(f"evolved {what}", evolved)]
+    if beside_random:
+        rows.append((f"random {what}", lived("random", True)))
+    for name, e in rows:
+        table.add_row(
+            name,
+            f"{e.mean:.1f} ± {e.deviation:.1f}",
+            f"{e.median:.1f}",
+            f"{e.min:.1f} … {e.max:.1f}",
+            f"{e.lives_per_second:.1f}",
+            str(e.diverged),
+        )
+    stdout.print(table)
+
+
+@app.command()
+def watch(
+    agent: Annotated[Path, typer.Argument(help="An agent's file, or a run's folder (its best agent).")],
+    video: Annotated[Path, typer.Option(help="The film to make: .mp4 or .gif.")] = Path("life.mp4"),
+    seed: Annotated[int, typer.Option(help="Which life: the first that `evaluate` lives with this seed.")] = 0,
+) -> None:
+    """Film one life: the world as it renders itself, and the plastic weights, changing."""
+    from metahebb import api
+    from metahebb.analysis.video import film
+
+    outcome = film(api.load(agent), video, seed=seed)
+    stdout.print(f"A life of {outcome.steps} steps, fitness {outcome.fitness:.1f}: {video}")
+
+
+@app.command("rules")
+def list_rules() -> None:
+    """List the plasticity rules and their formulas."""
+    from metahebb.rules import RULES
+
+    table = Table("rule", "Δw", "coefficients per synapse")
+    for name, rule in RULES.items():
+        table.add_row(name, _escaped(rule.formula), f"{len(rule.coefficients)}: {', '.join(rule.coefficients)}")
+    stdout.print(table)
+    stdout.print("A rule of your own: a function (pre, post, weight, …) in a file, --rule my_rules.py:my_rule")
+
+
+@app.command("tasks")
+def list_tasks(imports: Imports = None) -> None:
+    """List the tasks that there are."""
+    from metahebb.tasks import describe_tasks
+
+    table = Table("task", "observation", "action", "target")
+    for row in describe_tasks(tuple(imports or ())):
+        table.add_row(*map(_escaped, row))
+    stdout.print(table)
+    stdout.print("Any other registered environment: gymnasium:<id>, with --import for a module that registers it.")
+
+
+@app.command("strategies")
+def list_strategies() -> None:
+    """List the search strategies."""
+    from metahebb.evolution.evosax_strategies import strategy_names
+
+    for name in ("openai-es", *strategy_names()):
+        stdout.print(name)
+
+
+@app.command("import-reference")
+def import_reference(
+    files: Annotated[list[Path], typer.Argument(help="The files that the reference implementation wrote.")],
+    out: Annotated[Path, typer.Option(help="The agent's file to write.")] = Path("agent.safetensors"),
+    rule: Annotated[str | None, typer.Option(help="Where the file's name does not tell.", show_default=False)] = None,
+    task: Annotated[str | None, typer.Option(help="Where the file's name does not tell.", show_default=False)] = None,
+    initial_weights: Annotated[
+        str | None, typer.Option(help="Where the file's name does not tell.", show_default=False)
+    ] = None,
+) -> None:
+    """Make an agent of files that the published reference implementation wrote."""
+    from metahebb.paper import reference_files
+
+    if out.exists():
+        raise UsageError(f"{str(out)!r} exists; choose another --out.")
+    agent = reference_files.import_reference(files, task=task, rule=rule, initial_weights=initial_weights)
+    agent.save(out)
+    stdout.print(
+        f"{agent.configuration.task}, rule {agent.configuration.rule}, {len(agent.genome):,} parameters: {out}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""What is seen while a run goes on: a live display in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from metahebb.evolution.runs import Run
+from metahebb.evolution.training import Observer
+from metahebb.lifetimes.lives import Outcome
+from metahebb.networks import Network
+
+__all__ = ["counting", "showing"]
+
+
+def _line(metrics: dict[str, Any], generations: int) -> str:
+    parts = [f"generation {metrics['generation'] + 1}/{generations}"]
+    if metrics["fitness_mean"] is None:
+        parts.append("no finite fitness")
+    else:
+        mean, deviation, best = (metrics[f"fitness_{name}"] for name in ("mean", "deviation", "best"))
+        parts.append(f"fitness {mean:.1f} ± {deviation:.1f}, best {best:.1f}")
+    parts.append(f"{metrics['steps_per_second']:,.0f} steps/s")
+    if metrics.get("validation") is not None:
+        parts.append(f"validation {metrics['validation']:.1f}")
+    if metrics["diverged"]:
+        parts.append(f"{metrics['diverged']} diverged")
+    return " · ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
+
+
+class _Display(Observer):
+    """Shows generations and the lives within one; in a file or a pipe, a line per generation."""
+
+    def __init__(self, progress: Progress | None, run: Run, time_limit: float | None) -> None:
+        self._progress = progress
+        self._total = run.configuration.generations
+        self._folder = run.folder
+        self._task = run.configuration.task
+        self._deadline = None if time_limit is None else time.monotonic() + 60 * time_limit
+        self._began = 0.0
+        self._first = 0
+
+    def started(self, run: Run, generation: int, network: Network) -> None:
+        self._began, self._first = time.monotonic(), generation
+        kind = "static weights" if network.rule is None else f"rule {network.rule.name}"
+        layers = "→".join(str(n) for n in (network.layers[0][0], *(outputs for _, outputs in network.layers)))
+        text = (
+            f"{self._task}: {layers}, {network.synapses:,} synapses, {kind}, "
+            f"{network.parameters:,} evolved parameters; run {self._folder}"
+        )
+        if generation:
+            text += f", from generation {generation}"
+        self._print(text)
+        if self._progress is not None:
+            self._lives = self._progress.add_task("lives", total=None)
+            self._generations = self._progress.add_task("generations", total=self._total, completed=generation)
+
+    def lived(self, outcome: Outcome, lives: int) -> None:
+        if self._progress is not None:
+            self._progress.update(self._lives, advance=1, total=lives)
+
+    def generation(self, metrics: dict[str, Any]) -> None:
+        done = metrics["generation"] + 1
+        line = _line(metrics, self._total)
+        if self._progress is None:
+            self._print(f"{line} · {_duration(self._left(done))} left")
+        else:
+            self._progress.update(self._generations, completed=done, description=line)
+            self._progress.reset(self._lives)
+            if metrics.get("validation") is not None:
+                self._print(line)
+
+    def _left(self, done: int) -> float:
+        now = time.monotonic()
+        left = (now - self._began) / (done - self._first) * (self._total - done)
+        return left if self._deadline is None else max(min(left, self._deadline - now), 0)
+
+    def _print(self, text: str) -> None:
+        if self._progress is None:
+            print(text, flush=True)
+        else:
+            self._progress.console.print(text, highlight=False, markup=False)
+
+
+@contextlib.contextmanager
+def showing(run: Run, time_limit: float | None) -> Iterator[Observer]:
+    """An observer that shows a run, and the way on when it is interrupted; ``time_limit`` in minutes."""
+    console = Console(highlight=False)
+    try:
+        if not console.is_terminal:
+            with _warnings(Console(stderr=True, soft_wrap=True)):
+                yield _Display(None, run, time_limit)
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console) as progress, _warnings(progress.console):
+            yield _Display(progress, run, time_limit)
+    except KeyboardInterrupt:
+        print(
+            f"Stopped; nothing but the lives in flight is lost. Continue: metahebb train --resume {run.folder}",
+            flush=True,
+        )
+        raise
+
+
+@contextlib.contextmanager
+def counting(lives: int, label: str) -> Iterator[Callable[[Outcome], None]]:
+    """A function to call at the end of each life, with a bar on standard error in a terminal."""
+    with (
+        Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress,
+        _warnings(progress.console),
+    ):
+        task = progress.add_task(label, total=lives)
+        yield lambda outcome: progress.advance(task)
+
+
+@contextlib.contextmanager
+def _warnings(console: Console) -> Iterator[None]:
+    """Show the package's warnings above the display."""
+    handler = RichHandler(logging.WARNING, console, show_path=False, show_time=False)
+    logger = logging.getLogger("metahebb")
+    logger.addHandler(handler)
+    propagate, logger.propagate = logger.propagate, False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate

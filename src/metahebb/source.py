@@ -1,0 +1,51 @@
+"""A rule given as a function from Python, written down as a file of its own.
+
+Workers, resumed runs and evaluations elsewhere need the rule's text; a file has it, a function in a notebook or a
+script does not. The file must stand for itself, so the function may use its parameters, modules and plain numbers,
+nothing else.
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from metahebb.errors import UsageError
+
+__all__ = ["write_rule"]
+
+
+def write_rule(function: Callable[..., Any], folder: Path) -> str:
+    """Write the function into ``folder``; returns the rule's name, ``file.py:function``.
+
+    Raises UsageError for what has no source (a lambda, or code typed into a plain prompt) or uses more than modules and
+    numbers from around it.
+    """
+    name = getattr(function, "__name__", repr(function))
+    if not inspect.isfunction(function) or name == "<lambda>":
+        raise UsageError(f"A rule given from Python is a function made with def; {name!r} is not. Give it a name.")
+    try:
+        text = textwrap.dedent(inspect.getsource(function))
+    except OSError as e:
+        raise UsageError(
+            f"The source of rule {name!r} cannot be found. Write it into a file and give it as 'my_rules.py:{name}'."
+        ) from e
+    around = inspect.getclosurevars(function)
+    lines = []
+    for variable, value in {**around.globals, **around.nonlocals}.items():
+        if isinstance(value, types.ModuleType):
+            lines.append(f"import {value.__name__} as {variable}")
+        elif isinstance(value, bool | int | float):
+            lines.append(f"{variable} = {value!r}")
+        else:
+            raise UsageError(
+                f"Rule {name!r} uses {variable!r}, which is neither a module nor a number. Write both into a file and "
+                f"give the rule as 'my_rules.py:{name}'."
+            )
+    path = folder / f"{name}.py"
+    path.write_text("\n".join([*sorted(lines), "", "", text]))
+    return f"{path}:{name}"

@@ -1,0 +1,177 @@
+"""CarRacing: many lives at once, traced. The judge is Gymnasium's CarRacing-v3 (Box2D and pygame)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium.utils import seeding
+from jax import lax
+
+from metahebb.worlds import TracedStep
+from metahebb.worlds.car_racing import physics
+from metahebb.worlds.car_racing.frames import COLOURS, STATE_H, STATE_W, Scene, draw_frames
+from metahebb.worlds.car_racing.physics import Action, Car
+from metahebb.worlds.car_racing.texture import Texture, paint
+from metahebb.worlds.car_racing.tiles import NO_TILE, Tiles, Touch, lay_tiles, touch
+from metahebb.worlds.car_racing.track import MAX_TILES, PLAYFIELD, Track, draw_track
+
+__all__ = ["CarRacing", "Life", "State", "draw_colours", "draw_life", "shown_number"]
+
+
+class Life(NamedTuple):
+    """What a seed decides."""
+
+    track: Track
+    colours: np.ndarray
+    """float32 [3, 3]: road, field and grass, red, green, blue in 0–255"""
+
+
+class State(NamedTuple):
+    """Lives under way; the lives are the first axis of every leaf."""
+
+    life: Life
+    tiles: Tiles
+    texture: Texture
+    car: Car
+    on_road: jax.Array
+    """bool [lives, 4]: the wheels that were on the road as the last step began"""
+    visited: jax.Array
+    """bool [lives, MAX_TILES + 1]: the tiles that a wheel has touched"""
+    visited_count: jax.Array
+    """int32 [lives]"""
+    stripes: jax.Array
+    """uint8 [lives, MAX_TILES + 1]: how light the tiles are drawn; 0 once the car has touched them"""
+    steps: jax.Array
+    """int32 [lives]: actions so far"""
+
+
+def draw_colours(rng: np.random.Generator) -> np.ndarray:
+    """Road, field and grass for domain randomisation, from the same numbers as the original's."""
+    road, field = rng.uniform(0, 210, 3), rng.uniform(0, 210, 3)
+    grass = field.copy()
+    grass[rng.integers(3)] += 20
+    # The original truncates a colour when it draws: the road's after its stripes were added.
+    return np.stack([road, np.floor(field), np.floor(grass)]).astype(np.float32)
+
+
+def draw_life(rng: np.random.Generator, domain_randomize: bool, colours: np.ndarray | None = None) -> Life:
+    """All that is random in a life, in the order of the original; ``colours`` if they are to be kept."""
+    if colours is None:
+        colours = draw_colours(rng) if domain_randomize else COLOURS
+    return Life(colours=colours, track=draw_track(rng))
+
+
+class CarRacing:
+    """CarRacing as a traced world.
+
+    Observations are uint8 [lives, 96, 96, 3]. Actions are float32 [lives, 3], steering in [−1, 1] (right positive),
+    gas and brake in [0, 1], or int32 [lives] if not ``continuous``: nothing, right, left, gas, brake. As in the
+    original, gas is clipped; steering beyond ±1 is no harder, and a brake above 0.9 blocks the wheels.
+
+    The reward of a step is 1000/N for each of the track's N tiles that a wheel touches for the first time, less 0.1;
+    a step that leaves the field gives −100. A life ends there, when all tiles are visited, or at tile 0 with
+    ``lap_complete_percent`` of them. The original's limit of 1,000 steps is left to whoever lives the life.
+
+    The same seed is the same track (and colours) as ``gymnasium.make("CarRacing-v3").reset(seed=seed)``.
+
+    >>> world = CarRacing()
+    >>> state, frames = world.reset(np.arange(16))
+    >>> state, frames, reward, terminated = jax.jit(world.step, donate_argnums=0)(state, actions)
+    """
+
+    def __init__(
+        self, *, continuous: bool = True, domain_randomize: bool = False, lap_complete_percent: float = 0.95
+    ) -> None:
+        self.continuous = continuous
+        self.domain_randomize = domain_randomize
+        self.lap_complete_percent = lap_complete_percent
+        self.observation_space = gymnasium.spaces.Box(0, 255, (STATE_H, STATE_W, 3), np.uint8)
+        self.action_space: gymnasium.Space[np.ndarray] | gymnasium.Space[np.int64]
+        if continuous:
+            low, high = np.array([-1, 0, 0], np.float32), np.array([1, 1, 1], np.float32)
+            self.action_space = gymnasium.spaces.Box(low, high)
+        else:
+            self.action_space = gymnasium.spaces.Discrete(5)
+
+    def reset(self, seeds: np.ndarray) -> tuple[State, jax.Array]:
+        """Begin lives: ``seeds`` int [lives] → (state, first frames). Compiled once for each number of lives."""
+        rngs = (seeding.np_random(int(seed))[0] for seed in seeds)
+        return self.begin([draw_life(rng, self.domain_randomize) for rng in rngs])
+
+    def begin(self, lives: list[Life]) -> tuple[State, jax.Array]:
+        """Begin lives that are already drawn."""
+        return _begin(jax.tree.map(lambda *leaves: np.stack(leaves), *lives))
+
+    def step(self, state: State, action: jax.Array) -> TracedStep:
+        """Advance all lives by a fiftieth of a second. A life that has ended drives on."""
+        always = state.steps[0] >= 0
+        touched = touch(always, state.tiles, state.car)
+        car = jax.vmap(physics.advance)(state.car, self._controls(action), state.on_road)
+        was_visited, was_count = state.visited, state.visited_count
+        state = _mark(state, touched)._replace(car=car, on_road=touched.on_road, steps=state.steps + 1)
+
+        # The tiles that were touched as the life began are paid for with its first step.
+        paid = jnp.where(state.steps == 1, 0, was_count)
+        count = state.life.track.count
+        reward = 1000.0 / count * (state.visited_count - paid) - 0.1
+        first = state.visited[:, 0] & ~was_visited[:, 0]
+        lap = first & (state.visited_count > self.lap_complete_percent * count)
+        origin = jax.vmap(lambda one: one.origin)(car)
+        outside = jnp.any(jnp.abs(origin) > PLAYFIELD, -1)
+        reward = jnp.where(outside, -100.0, reward)
+        return TracedStep(state, _observe(state), reward, lap | (state.visited_count == count) | outside)
+
+    def _controls(self, action: jax.Array) -> Action:
+        if self.continuous:
+            return Action(-action[:, 0], action[:, 1], action[:, 2])
+        return Action(0.6 * (action == 2) - 0.6 * (action == 1), 0.2 * (action == 3), 0.8 * (action == 4))
+
+
+@jax.jit
+def _begin(lives: Life) -> tuple[State, jax.Array]:
+    # One life after the other: a batch of windows into textures would be gathers and scatters.
+    tiles, texture = lax.map(lambda track: (lay_tiles(track), paint(track)), lives.track)
+    x, y, beta = (values[:, 0] for values in (lives.track.x, lives.track.y, lives.track.beta))
+    car = jax.vmap(physics.place)(x, y, beta)
+    steps = jnp.zeros(x.shape, jnp.int32)
+    touched = touch(steps[0] == 0, tiles, car)
+    stripes = (jnp.arange(MAX_TILES + 1) % 3).astype(jnp.uint8).at[NO_TILE].set(0)
+    state = State(
+        life=lives,
+        tiles=tiles,
+        texture=texture,
+        car=jax.vmap(physics.settle)(car),
+        on_road=touched.on_road,
+        visited=jnp.zeros((*steps.shape, MAX_TILES + 1), bool),
+        visited_count=steps,
+        stripes=jnp.broadcast_to(stripes, (*steps.shape, MAX_TILES + 1)),
+        steps=steps,
+    )
+    state = _mark(state, touched)
+    return state, _observe(state)
+
+
+def _mark(state: State, touched: Touch) -> State:
+    """Mark the tiles that are touched."""
+    life = jnp.arange(state.steps.shape[0])[:, None]
+    visited = state.visited.at[life, touched.tiles].max(touched.by_wheel, mode="promise_in_bounds")
+    keep = jnp.where(touched.by_any, 0, 2).astype(jnp.uint8)
+    stripes = state.stripes.at[life, touched.tiles].min(keep, mode="promise_in_bounds")
+    return state._replace(visited=visited, visited_count=visited.sum(-1, dtype=jnp.int32), stripes=stripes)
+
+
+def shown_number(state: State) -> jax.Array:
+    """The rewards so far, without the last step's −0.1, as a frame shows them: float32 [lives]."""
+    paid_steps = jnp.maximum(state.steps - 1, 0)
+    return 1000.0 / state.life.track.count * state.visited_count - 0.1 * paid_steps
+
+
+def _observe(state: State) -> jax.Array:
+    scene = Scene(
+        state.car, state.steps, shown_number(state), state.texture, state.stripes, state.life.colours
+    )
+    return draw_frames(scene)

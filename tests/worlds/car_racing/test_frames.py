@@ -1,0 +1,76 @@
+"""Frames from the original's states are the original's frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from original import Original, careful_driver, read_car, wild_driver
+
+from metahebb.worlds.car_racing import CarRacing
+from metahebb.worlds.car_racing.frames import Scene, draw_frames
+from metahebb.worlds.car_racing.world import State
+
+LOOKED_AT = {0, 1, 2, 4, 8, 15, 25, 35, 45, 49, 50, 60, 80, 110, 150, 200, 250}
+
+draw = jax.jit(draw_frames)
+
+
+def frame_of(env: Original, state: State, steps: int) -> np.ndarray:
+    """Our frame of the original's state."""
+    stripes = np.zeros(state.stripes.shape, np.uint8)
+    stripes[0, : len(env.road)] = [round((tile.color[0] - env.road_color[0]) / 2.55) for tile in env.road]
+    number = env.reward + (0.1 if steps else 0)
+    scene = Scene(
+        read_car(env), jnp.array([steps]), jnp.array([number], jnp.float32), state.texture, jnp.asarray(stripes),
+        state.life.colours,
+    )  # fmt: skip
+    return np.asarray(draw(scene)[0])
+
+
+def pairs(drive, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    env = Original()
+    rng = np.random.default_rng(seed)
+    frame, _ = env.reset(seed=seed)
+    state, _ = CarRacing().reset(np.array([seed]))
+    for steps in range(max(LOOKED_AT) + 1):
+        if steps:
+            frame = env.step(drive(env, steps - 1, rng))[0]
+        if steps in LOOKED_AT:
+            yield frame, frame_of(env, state, steps)
+
+
+@pytest.fixture(scope="module")
+def compared() -> tuple[np.ndarray, np.ndarray]:
+    """Frames of the original and ours, int [n, 96, 96, 3]."""
+    found = [pair for drive in (careful_driver, wild_driver) for seed in range(3) for pair in pairs(drive, seed)]
+    theirs, ours = (np.array(frames, int) for frames in zip(*found, strict=True))
+    return theirs, ours
+
+
+def test_frames_differ_by_half_a_grey_level(compared: tuple[np.ndarray, np.ndarray]) -> None:
+    theirs, ours = compared
+    error = np.abs(theirs - ours)
+    assert error.mean() <= 0.6
+    assert (error.max(-1) > 20).mean() <= 0.005
+
+
+def test_the_panel_differs_no_more(compared: tuple[np.ndarray, np.ndarray]) -> None:
+    theirs, ours = compared
+    error = np.abs(theirs - ours)[:, 84:]
+    assert error.mean() <= 0.6
+    assert (error.max(-1) > 20).mean() <= 0.005
+
+
+def test_the_bars_are_where_the_originals_are(compared: tuple[np.ndarray, np.ndarray]) -> None:
+    theirs, ours = compared
+    np.testing.assert_allclose(ours[:, 84:, 12:], theirs[:, 84:, 12:], atol=16)
+
+
+def test_first_frames_with_random_colours() -> None:
+    theirs = np.array([Original(domain_randomize=True).reset(seed=seed)[0] for seed in range(6)], int)
+    ours = np.asarray(CarRacing(domain_randomize=True).reset(np.arange(6))[1], int)
+    assert np.abs(theirs - ours).mean() <= 0.6
