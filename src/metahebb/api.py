@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from metahebb.agents import Agent, load_agent, located
-from metahebb.configuration import configure, read_configuration
+from metahebb.configuration import bodies_of, configure, read_configuration
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.evosax_strategies import EvosaxStrategy
 from metahebb.evolution.populations import MirroredPopulation
@@ -26,6 +26,9 @@ from metahebb.seeds import Stream
 from metahebb.source import write_rule
 
 __all__ = ["Evaluation", "evaluate", "load", "prepare", "resume", "train"]
+
+WORLD_SETTINGS = ("env_args", "greyscale", "frame_stack", "imports", "simulator", "morphologies")
+NETWORK_SETTINGS = ("rule", "rule_digest", "static", "initial_weights", "normaliser", "hidden", "activation")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,12 +111,11 @@ def prepare(
             raise UsageError("No task was given; `metahebb tasks` lists them.")
         agent = start_from if isinstance(start_from, Agent) or start_from is None else load_agent(start_from)
         if agent is not None:
-            # The network is the agent's; what evolves it further is the caller's.
-            network_settings = (
-                "env_args", "greyscale", "frame_stack", "imports", "rule", "rule_digest", "static", "initial_weights",
-                "normaliser", "hidden", "activation",
-            )  # fmt: skip
-            given = {name: getattr(agent.configuration, name) for name in network_settings} | given
+            # The network, and on its own task the world, are the agent's; what evolves it further is the caller's.
+            its = list(NETWORK_SETTINGS)
+            if agent.configuration.task == task:
+                its += WORLD_SETTINGS
+            given = {name: getattr(agent.configuration, name) for name in its} | given
         configuration, _, network = configure(task, preset, **given)
         if agent is not None and agent.network.genome != network.genome:
             raise UsageError(
@@ -209,6 +211,8 @@ def evaluate(
     lives: int = 100,
     *,
     seed: int = 0,
+    morphology: str | None = None,
+    simulator: str | None = None,
     random_rules: bool = False,
     workers: int | None = None,
     lived: Callable[[Outcome], None] | None = None,
@@ -216,12 +220,17 @@ def evaluate(
     """Live an agent's lives on fresh seeds, which no training or validation uses.
 
     The same ``seed`` gives the same lives (worlds and initial weights) for every agent. With ``random_rules`` each life
-    has random genes from N(0, 1) instead of the agent's.
+    has random genes from N(0, 1) instead of the agent's. A task with bodies lives in ``morphology``, by default the
+    first that the agent was evolved in; ``simulator`` chooses another of the task's simulators.
     """
     check_resources(workers, None)
     if not isinstance(lives, int) or lives < 1:
         raise UsageError(f"--lives is {lives!r}; it must be a whole number, 1 or more.")
     agent = agent.best if isinstance(agent, Run) else agent if isinstance(agent, Agent) else load_agent(agent)
+    if simulator is not None:
+        agent = dataclasses.replace(agent, configuration=dataclasses.replace(agent.configuration, simulator=simulator))
+    chosen = agent.configuration.morphologies[:1] if morphology is None else (morphology,)
+    body, *_ = (*bodies_of(agent.task, chosen), "")
     with Workers(agent.configuration, workers) as pool:
         pool.wait()
         began = time.monotonic()
@@ -230,7 +239,10 @@ def evaluate(
         outcomes = live_agent(
             pool,
             None if random_rules else agent,
-            [life_of(number if random_rules else 0, number, seed, Stream.EVALUATION) for number in range(lives)],
+            [
+                life_of(number if random_rules else 0, number, seed, Stream.EVALUATION, body=body)
+                for number in range(lives)
+            ],
             lived,
         )
         seconds = time.monotonic() - began

@@ -177,6 +177,16 @@ def train(
             rich_help_panel="Environment",
         ),
     ] = None,
+    morphology: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A body to live in, where a task has bodies.", show_default=False, rich_help_panel="Environment"
+        ),
+    ] = None,
+    simulator: Annotated[
+        str | None,
+        typer.Option(help="Where a task has several.", show_default=False, rich_help_panel="Environment"),
+    ] = None,
     strategy: Annotated[
         str | None,
         typer.Option(help="openai-es, or a strategy of evosax.", show_default=False, rich_help_panel="Search"),
@@ -267,6 +277,8 @@ def train(
         "frame_stack": frame_stack,
         "greyscale": greyscale,
         "imports": tuple(imports) if imports else None,
+        "morphologies": tuple(morphology) if morphology else None,
+        "simulator": simulator,
         "strategy": strategy,
         "strategy_options": _pairs(strategy_option, "--strategy-option"),
         "population": population,
@@ -337,6 +349,11 @@ def evaluate(
         typer.Option("--beside-random", help="Live the same lives with random rules too.", show_default=False),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON alone on standard output.", show_default=False)] = False,
+    morphology: Annotated[
+        list[str] | None,
+        typer.Option(help="A body to live in, where the task has bodies; may be repeated.", show_default=False),
+    ] = None,
+    simulator: Annotated[str | None, typer.Option(help="Where the task has several.", show_default=False)] = None,
     workers: Workers = None,
 ) -> None:
     """Score an agent on fresh lives that no training has used."""
@@ -346,24 +363,34 @@ def evaluate(
     api.check_resources(workers, None)
     loaded = api.load(agent)
 
-    def lived(label: str, random_rules: bool) -> Evaluation:
+    def lived(label: str, random_rules: bool, body: str | None) -> Evaluation:
         with counting(lives, label) as count:
-            return api.evaluate(loaded, lives, seed=seed, random_rules=random_rules, workers=workers, lived=count)
+            return api.evaluate(
+                loaded,
+                lives,
+                seed=seed,
+                morphology=body,
+                simulator=simulator,
+                random_rules=random_rules,
+                workers=workers,
+                lived=count,
+            )
 
-    evolved = lived("evolved", False)
-    if as_json:
-        result = evolved.to_json()
-        if beside_random:
-            result["random"] = lived("random", True).to_json()
-        print(json.dumps(result))
-        return
     what = "weights" if loaded.configuration.static else "rules"
+    rows = []
+    bodies: list[str | None] = [*morphology] if morphology else [None]
+    for body in bodies:
+        where = "" if body is None else f", {body}"
+        rows.append((f"evolved {what}{where}", lived("evolved", False, body)))
+        if beside_random:
+            rows.append((f"random {what}{where}", lived("random", True, body)))
+    if as_json:
+        (_, first), *others = rows
+        print(json.dumps(first.to_json() | {name: evaluation.to_json() for name, evaluation in others}))
+        return
     table = Table(title=f"{loaded.configuration.task}: {lives} fresh lives", title_justify="left")
     for column in ("", "mean ± deviation", "median", "range", "lives/s", "diverged"):
         table.add_column(column, justify="left" if not column else "right")
-    rows = [(f"evolved {what}", evolved)]
-    if beside_random:
-        rows.append((f"random {what}", lived("random", True)))
     for name, e in rows:
         table.add_row(
             name,
@@ -407,7 +434,7 @@ def list_tasks(imports: Imports = None) -> None:
     """List the tasks that there are."""
     from metahebb.tasks import describe_tasks
 
-    table = Table("task", "observation", "action", "target")
+    table = Table("task", "observation", "action", "bodies", "target")
     for row in describe_tasks(tuple(imports or ())):
         table.add_row(*map(_escaped, row))
     stdout.print(table)

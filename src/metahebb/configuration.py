@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from metahebb.initial_weights import CO_EVOLVED, INITIAL_WEIGHTS
 from metahebb.networks import ACTIVATIONS, Network
 from metahebb.normalisers import NORMALISERS
 from metahebb.rules import Rule, load_rule
-from metahebb.tasks import Task, make_task
+from metahebb.tasks import Options, Task, make_task
 
 __all__ = ["FORMAT", "PRESETS", "Configuration", "configure", "network_of", "read_configuration", "task_of"]
 
@@ -42,6 +42,10 @@ class Configuration:
     greyscale: bool = False
     frame_stack: int = 1
     imports: tuple[str, ...] = ()
+    simulator: str | None = None
+    """which of a task's simulators, where it has several"""
+    morphologies: tuple[str, ...] = ()
+    """the bodies that a member lives in, one life each (times ``lives``), where its task has bodies"""
 
     rule: str = "ABCD_lr"
     rule_digest: str | None = None
@@ -57,7 +61,7 @@ class Configuration:
     population: int = 64
     generations: int = 300
     lives: int = 1
-    """lives of each member in each generation"""
+    """lives of each member in each generation, and in each of its bodies"""
     paired_lives: bool = True
     """the two members of a mirrored pair share the seeds of their lives"""
     start: str = "normal"
@@ -173,13 +177,10 @@ def configure(task: str, preset: str | None = None, **options: Any) -> tuple[Con
             raise unknown("option", name, sorted(known))
     if preset is not None and preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    made = make_task(
-        task,
-        given.get("env_args"),
-        greyscale=given.get("greyscale", False),
-        frame_stack=given.get("frame_stack", 1),
-        imports=tuple(given.get("imports", ())),
+    options_of_task = Options(
+        given.get("env_args", {}), given.get("greyscale", False), given.get("frame_stack", 1), given.get("simulator")
     )
+    made = make_task(task, options_of_task, tuple(given.get("imports", ())))
     if given.get("strategy", "openai-es") != "openai-es":
         defaults = {f.name: f.default for f in dataclasses.fields(Configuration)}
         for name in _OPENAI_ES_ONLY:
@@ -188,7 +189,9 @@ def configure(task: str, preset: str | None = None, **options: Any) -> tuple[Con
                     f"--{_option(name)} belongs to openai-es; {given['strategy']} of evosax takes its own settings by "
                     "--strategy-option, such as std_init=0.1."
                 )
-    settings = {"target": made.target, **made.settings, **(PRESETS[preset] if preset else {}), **given}
+    published = {**PRESETS[preset], **made.paper} if preset else {}
+    settings = {"target": made.target, **made.settings, **published, **given}
+    settings["morphologies"] = bodies_of(made, settings.get("morphologies", ()))
     if settings.get("static"):
         for name, only in (("rule", "ABCD_lr"), ("normaliser", "none"), ("initial_weights", "uniform")):
             if name in given and given[name] != only:
@@ -207,13 +210,17 @@ def configure(task: str, preset: str | None = None, **options: Any) -> tuple[Con
 
 def task_of(configuration: Configuration) -> Task:
     """The task that a configuration names."""
-    return make_task(
-        configuration.task,
-        configuration.env_args,
-        greyscale=configuration.greyscale,
-        frame_stack=configuration.frame_stack,
-        imports=configuration.imports,
-    )
+    c = configuration
+    return make_task(c.task, Options(c.env_args, c.greyscale, c.frame_stack, c.simulator), c.imports)
+
+
+def bodies_of(task: Task, morphologies: Sequence[str]) -> tuple[str, ...]:
+    """The bodies as they are written in a configuration; raises UsageError for a task without, or an unknown one."""
+    if morphologies and task.parse_body is None:
+        raise UsageError(
+            f"--morphology is given, but task {task.name!r} has no bodies; `metahebb tasks` tells which do."
+        )
+    return tuple(task.parse_body(body) for body in morphologies) if task.parse_body is not None else ()
 
 
 def network_of(configuration: Configuration, task: Task, rule: Rule | None = None) -> Network:
@@ -248,7 +255,7 @@ def configuration_from_json(data: Any, source: str) -> Configuration:
     for name in values:
         if name not in known:
             raise UsageError(f"{source}: {unknown('setting', name, sorted(known))}")
-    for name in ("imports", "hidden"):
+    for name in ("imports", "hidden", "morphologies"):
         if name in values:
             values[name] = tuple(values[name])
     return Configuration(**values)

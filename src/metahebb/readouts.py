@@ -7,7 +7,7 @@ here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium
 import jax
@@ -52,7 +52,15 @@ class BoxReadout:
         return jnp.where(bounded, within, jnp.clip(outputs, low, high)).reshape(-1, *self.shape)
 
 
-Readout = DiscreteReadout | BoxReadout
+class Readout(Protocol):
+    """What every readout offers; a frozen dataclass, so that compiled code can be kept by it."""
+
+    @property
+    def outputs(self) -> int: ...
+
+    def __call__(self, outputs: jax.Array) -> jax.Array: ...
+
+    def __hash__(self) -> int: ...
 
 
 def readout_for(space: gymnasium.Space[Any]) -> Readout:

@@ -164,6 +164,7 @@ def strategy_of(c: Configuration, network: Network) -> Strategy:
 def lives_of(c: Configuration, generation: int) -> Iterable[Sequence[Life]]:
     """The lives of a generation, in groups that share a worker: a mirrored pair's, so that its noise is made once."""
     mirrored = c.strategy == "openai-es"
+    bodies = c.morphologies or ("",)
     group = 2 if mirrored else 1
     for first in range(0, c.population, group):
         yield [
@@ -175,10 +176,16 @@ def lives_of(c: Configuration, generation: int) -> Iterable[Sequence[Life]]:
                 generation,
                 # Seeds are those of the pair's first member where the pair shares its lives.
                 pair_and_sign(member)[0] * 2 if mirrored and c.paired_lives else member,
+                body=body,
             )
-            for number in range(c.lives)
+            for number, body in enumerate(c.lives * bodies)
             for member in range(first, first + group)
         ]
+
+
+def lives_per_member(c: Configuration) -> int:
+    """How many lives a member's fitness is the mean of."""
+    return c.lives * max(len(c.morphologies), 1)
 
 
 def live(pool: Workers, c: Configuration, population: Any, generation: int, observer: Observer) -> Iterable[Outcome]:
@@ -189,14 +196,16 @@ def live(pool: Workers, c: Configuration, population: Any, generation: int, obse
     else:
         genomes = population
     for outcome in pool.live(lives_of(c, generation), genomes):
-        observer.lived(outcome, c.population * c.lives)
+        observer.lived(outcome, c.population * lives_per_member(c))
         yield outcome
 
 
 def validate(pool: Workers, agent: Agent) -> float:
     """The mean fitness of an agent's validation lives, which are the same at every validation of a run."""
     c = agent.configuration
-    scores = live_agent(pool, agent, [life_of(0, i, c.seed, Stream.VALIDATION) for i in range(c.validation_lives)])
+    bodies = c.morphologies or ("",)
+    lives = [life_of(0, i, c.seed, Stream.VALIDATION, body=bodies[i % len(bodies)]) for i in range(c.validation_lives)]
+    scores = live_agent(pool, agent, lives)
     return float(np.mean([outcome.fitness for outcome in scores]))
 
 
@@ -218,7 +227,7 @@ def fitness_of(outcomes: Sequence[Outcome], c: Configuration) -> tuple[np.ndarra
     A diverged life scores the worst of its generation; without any finite one there is no fitness (None). The mean of a
     member's lives carries the penalty on its genes.
     """
-    raw = np.full((c.population, c.lives), np.nan)
+    raw = np.full((c.population, lives_per_member(c)), np.nan)
     mean_square = np.zeros(c.population)
     for outcome in outcomes:
         raw[outcome.member, outcome.number] = outcome.fitness

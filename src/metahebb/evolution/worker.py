@@ -113,8 +113,8 @@ def _serve(messages: queue.SimpleQueue[Message], outbox: IO[bytes]) -> None:
 def _life(values: Any) -> Any:
     from metahebb.lifetimes.lives import Life
 
-    member, number, world, key = values
-    return Life(member, number, world, tuple(key))
+    member, number, world, key, body = values
+    return Life(member, number, world, tuple(key), body)
 
 
 def _moment_message(moment: Any) -> Message:

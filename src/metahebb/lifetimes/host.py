@@ -12,6 +12,7 @@ import numpy as np
 from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.lifetimes.slots import Moment, Slots, compiler_options
 from metahebb.networks import Layer, Network, Plasticity
+from metahebb.readouts import Readout
 from metahebb.tasks import Task
 from metahebb.worlds import HostWorld
 
@@ -33,7 +34,7 @@ class HostSlots(Slots):
         self._observation = np.zeros((task.slots, *(space.shape or ())), space.dtype if kept else np.float32)
 
     def _begin(self, slot: int, life: Life) -> None:
-        self._observation[slot] = self._world.reset(slot, life.world)
+        self._observation[slot] = self._world.reset(slot, life.world, life.body)
 
     def advance(self) -> list[Outcome]:
         living = self.living
@@ -74,7 +75,7 @@ class HostSlots(Slots):
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled_step(network: Network, readout: Any) -> Any:
+def _compiled_step(network: Network, readout: Readout) -> Any:
     @functools.partial(jax.jit, donate_argnums=1, compiler_options=dict(compiler_options()))
     def act_and_learn(
         plasticity: Plasticity, weights: tuple[Layer, ...], observation: jax.Array

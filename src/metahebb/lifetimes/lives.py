@@ -21,6 +21,8 @@ class Life(NamedTuple):
     """the world's seed, 0 ≤ seed < 2³¹"""
     key: tuple[int, int]
     """the words of the JAX key of its initial weights"""
+    body: str = ""
+    """what it lives in, where its task has bodies"""
 
 
 class Outcome(NamedTuple):
@@ -40,7 +42,7 @@ class Outcome(NamedTuple):
         return not math.isfinite(self.fitness)
 
 
-def life_of(member: int, number: int, seed: int, stream: Stream, *index: int) -> Life:
+def life_of(member: int, number: int, seed: int, stream: Stream, *index: int, body: str = "") -> Life:
     """The life with the seeds of a stream's index and its own number."""
     world, *key = (int(w) for w in words(seed, stream, *index, number, count=3))
-    return Life(member, number, world >> 1, (key[0], key[1]))
+    return Life(member, number, world >> 1, (key[0], key[1]), body)

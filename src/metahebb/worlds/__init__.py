@@ -53,8 +53,8 @@ class HostWorld(Protocol):
     observation_space: gymnasium.Space[Any]
     action_space: gymnasium.Space[Any]
 
-    def reset(self, slot: int, seed: int) -> np.ndarray:
-        """Begin a life in a slot: its first observation, a function of the seed alone."""
+    def reset(self, slot: int, seed: int, body: str = "") -> np.ndarray:
+        """Begin a life in a slot, in a body where there is a choice: its first observation, a function of both."""
         ...
 
     def step(self, slots: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

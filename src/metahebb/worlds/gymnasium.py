@@ -133,7 +133,7 @@ class GymnasiumWorld:
         self.action_space = first.action_space
         self._discrete = isinstance(first.action_space, gymnasium.spaces.Discrete)
 
-    def reset(self, slot: int, seed: int) -> np.ndarray:
+    def reset(self, slot: int, seed: int, body: str = "") -> np.ndarray:
         """Begin a life: the environment is reset with the seed."""
         if self._environments[slot] is None:
             self._environments[slot] = self._make()

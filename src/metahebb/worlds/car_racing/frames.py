@@ -163,9 +163,7 @@ def _road(view: _View, texels: jax.Array) -> jax.Array:
     start = jnp.array(texture.LEVEL_START)[view.level]
     scale = jnp.array([16 / texture.TEXEL / 2**level for level in range(texture.LEVELS)], jnp.float32)[view.level]
     # Half a texel, because texels are looked up from their centres.
-    column, row = (
-        nearest(jnp.clip((at + texture.EXTENT) * scale - 8, 0, (size - 2) * 16)) for at in (x, y)
-    )
+    column, row = (nearest(jnp.clip((at + texture.EXTENT) * scale - 8, 0, (size - 2) * 16)) for at in (x, y))
     at = start + (row >> 4) * size + (column >> 4)
     right, up = column & 15, row & 15
     both = right * up + 8 >> 4
@@ -271,14 +269,10 @@ def see_wheels(car: Car) -> Wheels:
         turn = car.angle[1:] - car.angle[0]
         # The original draws the wheel as a drum whose stripe spans 1.2 radians, seen from above.
         first, second = car.phase, car.phase + 1.2
-        ends = [
-            WHEEL_R * jnp.where(jnp.sin(at) > 0, jnp.sign(jnp.cos(at)), jnp.cos(at)) for at in (first, second)
-        ]
+        ends = [WHEEL_R * jnp.where(jnp.sin(at) > 0, jnp.sign(jnp.cos(at)), jnp.cos(at)) for at in (first, second)]
         below = (jnp.sin(first) > 0) & (jnp.sin(second) > 0)
         low, high = jnp.minimum(*ends), jnp.maximum(*ends)
-        return Wheels(
-            place[:, 0], place[:, 1], jnp.cos(turn), jnp.sin(turn), low, jnp.where(below, low, high)
-        )
+        return Wheels(place[:, 0], place[:, 1], jnp.cos(turn), jnp.sin(turn), low, jnp.where(below, low, high))
 
     return jax.vmap(one)(car)
 

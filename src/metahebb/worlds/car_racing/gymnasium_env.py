@@ -135,7 +135,9 @@ class CarRacingVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin all lives; ``seed`` s gives life i the seed s + i."""
         if seed is not None or not self._rngs:
-            seeds = seed if isinstance(seed, list) else [None if seed is None else seed + i for i in range(self.num_envs)]
+            seeds = (
+                seed if isinstance(seed, list) else [None if seed is None else seed + i for i in range(self.num_envs)]
+            )
             if len(seeds) != self.num_envs:
                 raise ValueError(f"{len(seeds)} seeds were given for {self.num_envs} lives")
             self._rngs = [seeding.np_random(one)[0] for one in seeds]
@@ -144,9 +146,7 @@ class CarRacingVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
         self._ended = np.zeros(self.num_envs, bool)
         return np.asarray(observations), {}
 
-    def step(
-        self, actions: Any
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Drive all lives; those that ended with the last step begin anew, their actions unused."""
         if self._state is None:
             raise gymnasium.error.ResetNeeded("step() before reset()")

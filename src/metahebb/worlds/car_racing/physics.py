@@ -255,9 +255,8 @@ def _sweep_positions(car: Car, limit: jax.Array) -> tuple[Car, jax.Array]:
         k11 = 1 / HULL_MASS + 1 / WHEEL_MASS + y * y / HULL_INERTIA
         k22 = 1 / HULL_MASS + 1 / WHEEL_MASS + x * x / HULL_INERTIA
         k12 = -x * y / HULL_INERTIA
-        impulse = (
-            -jnp.stack([k22 * error[0] - k12 * error[1], k11 * error[1] - k12 * error[0]])
-            / (k11 * k22 - k12 * k12)
+        impulse = -jnp.stack([k22 * error[0] - k12 * error[1], k11 * error[1] - k12 * error[0]]) / (
+            k11 * k22 - k12 * k12
         )
         hull = hull - impulse / HULL_MASS
         angle = angle - cross(arm, impulse) / HULL_INERTIA

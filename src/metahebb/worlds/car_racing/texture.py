@@ -139,9 +139,7 @@ def _draw(
     """Apply ``change(old texels, share of them that the strip covers)`` to the square window around a strip."""
     corner, sides = strips.corner[strip], strips.sides[strip]
     row, column = jnp.arange(window, dtype=jnp.float32)[:, None], jnp.arange(window, dtype=jnp.float32)
-    low, high, start, end = (
-        jnp.clip(sides[k, 0] * row + (sides[k, 1] * column + sides[k, 2]), 0, 1) for k in range(4)
-    )
+    low, high, start, end = (jnp.clip(sides[k, 0] * row + (sides[k, 1] * column + sides[k, 2]), 0, 1) for k in range(4))
     cover = jnp.maximum(low + high - 1, 0) * start * end
     old = lax.dynamic_slice(canvas, corner, (window, window))
     return lax.dynamic_update_slice(canvas, change(old, cover), corner)

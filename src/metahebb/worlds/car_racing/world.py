@@ -171,7 +171,5 @@ def shown_number(state: State) -> jax.Array:
 
 
 def _observe(state: State) -> jax.Array:
-    scene = Scene(
-        state.car, state.steps, shown_number(state), state.texture, state.stripes, state.life.colours
-    )
+    scene = Scene(state.car, state.steps, shown_number(state), state.texture, state.stripes, state.life.colours)
     return draw_frames(scene)

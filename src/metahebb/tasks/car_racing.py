@@ -1,0 +1,127 @@
+"""``car-racing``: the paper's vision task. A new random track each life, 1,000 steps at most.
+
+Fitness is the sum of the rewards: 1000/N for each of the track's N tiles, −0.1 a step, −100 for leaving the field. A
+life ends early after more than 20 consecutive steps of negative reward.
+
+=========== ======================== ================================================
+observation uint8 [96, 96, 3]        the view from above, the indicators at the bottom
+action      tanh of output 0         steering, −1 left … 1 right
+action      sigmoid of output 1      gas
+action      sigmoid of output 2      brake
+=========== ======================== ================================================
+
+The simulator is ours, written in JAX; ``--simulator gymnasium`` lives the same task in the original.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from metahebb.encoders import ImageEncoder
+from metahebb.errors import UsageError, unknown
+from metahebb.tasks.task import Options, Task
+from metahebb.worlds import HostWorld, TracedStep, TracedWorld
+from metahebb.worlds.car_racing import CarRacing
+from metahebb.worlds.gymnasium import GymnasiumWorld, make_environment
+
+__all__ = ["NAME", "make"]
+
+NAME = "car-racing"
+STEPS = 1000
+PATIENCE = 20
+"""consecutive steps of negative reward that a life survives"""
+
+
+@dataclass(frozen=True)
+class Readout:
+    """tanh for steering, the logistic function for gas and brake (Najarro & Risi 2020)."""
+
+    outputs: int = 3
+
+    def __call__(self, outputs: jax.Array) -> jax.Array:
+        """Outputs [lives, 3] → actions, float32 [lives, 3]."""
+        steer, gas, brake = outputs[:, 0], outputs[:, 1], outputs[:, 2]
+        return jnp.stack([jnp.tanh(steer), jax.nn.sigmoid(gas), jax.nn.sigmoid(brake)], axis=1)
+
+
+class LifeState(NamedTuple):
+    """A world's lives, and how long each has gone on and gone badly."""
+
+    world: Any
+    steps: jax.Array
+    """int32 [lives]"""
+    bad: jax.Array
+    """consecutive steps of negative reward, int32 [lives]"""
+
+
+class TracedLives:
+    """Lives of the task in a traced CarRacing."""
+
+    def __init__(self) -> None:
+        self._world = CarRacing()
+        self.observation_space: gymnasium.Space[Any] = self._world.observation_space
+        self.action_space: gymnasium.Space[Any] = self._world.action_space
+
+    def reset(self, seeds: np.ndarray) -> tuple[LifeState, jax.Array]:
+        """Begin lives (see ``TracedWorld``)."""
+        state, observation = self._world.reset(seeds)
+        zero = jnp.zeros(len(seeds), jnp.int32)
+        return LifeState(state, zero, zero), observation
+
+    def step(self, state: LifeState, action: jax.Array) -> TracedStep:
+        """Advance all lives by one step."""
+        world, observation, reward, terminated = self._world.step(state.world, action)
+        steps, bad = state.steps + 1, jnp.where(reward < 0, state.bad + 1, 0)
+        over = terminated | (steps >= STEPS) | (bad > PATIENCE)
+        return TracedStep(LifeState(world, steps, bad), observation, reward, over)
+
+    def render(self, state: LifeState, slot: int) -> np.ndarray:
+        """The original's big view, uint8 [400, 600, 3]."""
+        from metahebb.worlds.car_racing.picture import draw_picture
+
+        return draw_picture(state.world, slot)
+
+
+class HostLives(GymnasiumWorld):
+    """Lives of the task in Gymnasium's CarRacing-v3."""
+
+    def __init__(self, slots: int, render: bool) -> None:
+        super().__init__(lambda: make_environment("CarRacing-v3", {}, render=render), slots)
+        self._bad = np.zeros(slots, int)
+
+    def reset(self, slot: int, seed: int, body: str = "") -> np.ndarray:
+        """Begin a life (see ``HostWorld``)."""
+        self._bad[slot] = 0
+        return super().reset(slot, seed)
+
+    def step(self, slots: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Step the lives of ``slots``."""
+        # Box2D asks for Python's floats.
+        observations, rewards, ended = super().step(slots, actions.astype(np.float64))
+        self._bad[slots] = np.where(rewards < 0, self._bad[slots] + 1, 0)
+        return observations, rewards, ended | (self._bad[slots] > PATIENCE)
+
+
+def make(options: Options) -> Task:
+    """The task; raises UsageError for a simulator that there is not, or whose package is missing."""
+    simulators = ("jax", "gymnasium")
+    if options.simulator not in (None, *simulators):
+        raise unknown("simulator", str(options.simulator), simulators)
+    if options.arguments or options.greyscale or options.frame_stack != 1:
+        raise UsageError(
+            f"Task {NAME!r} is the paper's; --env-arg, --greyscale and --frame-stack are for gymnasium:<id>."
+        )
+    if options.simulator == "gymnasium":
+        make_environment("CarRacing-v3", {}).close()
+
+    def world(slots: int, render: bool) -> TracedWorld | HostWorld:
+        return HostLives(slots, render) if options.simulator == "gymnasium" else TracedLives()
+
+    paper = {"population": 200, "generations": 300, "lr": 0.2, "sigma": 0.1}
+    return Task(NAME, ImageEncoder(96, 96, 3), Readout(), world, settings={"population": 200}, paper=paper)

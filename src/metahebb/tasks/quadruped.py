@@ -1,0 +1,133 @@
+"""``quadruped`` and ``quadruped-bullet``: the paper's second task, in MuJoCo and exactly as published in Bullet.
+
+Fitness is the progress towards the target: ``worlds.quadruped.observation`` lists the 28 observations and says what
+progress is, ``worlds.quadruped.life`` what a life is. Outputs pass tanh, which is also their post-synaptic activity,
+and are the eight joints' torques. Nothing normalises the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import jax
+import numpy as np
+
+from metahebb.encoders import VectorEncoder
+from metahebb.errors import UsageError, unknown
+from metahebb.tasks.task import Options, Task
+from metahebb.worlds import HostWorld
+from metahebb.worlds.quadruped import (
+    MORPHOLOGIES,
+    BulletQuadruped,
+    LifeProgress,
+    MujocoQuadruped,
+    begin_lives,
+    follow_lives,
+    parse_morphology,
+)
+
+__all__ = ["BULLET", "MUJOCO", "make_bullet", "make_mujoco"]
+
+MUJOCO = "quadruped"
+BULLET = "quadruped-bullet"
+TRAINING_BODIES = ("standard", "front-right-damaged")
+
+
+@dataclass(frozen=True)
+class Readout:
+    """The outputs themselves: tanh has bounded them already."""
+
+    outputs: int = 8
+
+    def __call__(self, outputs: jax.Array) -> jax.Array:
+        """Outputs [lives, 8] → actions, float32 [lives, 8]."""
+        return outputs
+
+
+class QuadrupedLives:
+    """Lives of the task in one of the quadruped's worlds."""
+
+    def __init__(self, world: MujocoQuadruped | BulletQuadruped, slots: int) -> None:
+        self._world = world
+        self.observation_space: gymnasium.Space[Any] = world.observation_space
+        self.action_space: gymnasium.Space[Any] = world.action_space
+        self._progress = begin_lives(slots)
+
+    def reset(self, slot: int, seed: int, body: str = "") -> np.ndarray:
+        """Begin a life: the observation of the reset, after which the robot settles on the floor."""
+        observation = self._world.reset(slot, seed, morphology=parse_morphology(body or "standard"))
+        self._world.settle(slot)
+        for all_lives, newborn in zip(self._progress, begin_lives(1), strict=True):
+            all_lives[slot] = newborn[0]
+        return observation
+
+    def step(self, slots: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Step the lives of ``slots`` (see ``HostWorld``)."""
+        observations, progress, fallen = self._world.step(slots, actions)
+        followed, over = follow_lives(LifeProgress(*(lives[slots] for lives in self._progress)), progress, fallen)
+        for all_lives, stepped in zip(self._progress, followed, strict=True):
+            all_lives[slots] = stepped
+        return observations, progress, over
+
+    def render(self, slot: int) -> np.ndarray:
+        """The robot from the side, followed by the camera."""
+        return self._world.render(slot)
+
+    def close(self) -> None:
+        """Free the simulator."""
+        self._world.close()
+
+
+def make_mujoco(options: Options) -> Task:
+    """The task in MuJoCo."""
+    _refuse(MUJOCO, options, ())
+    return _task(MUJOCO, lambda slots, _: QuadrupedLives(MujocoQuadruped(slots), slots), slots=32)
+
+
+def make_bullet(options: Options) -> Task:
+    """The task in Bullet; raises UsageError where PyBullet is missing."""
+    simulators = ("exact", "merged")
+    _refuse(BULLET, options, simulators)
+    try:
+        import pybullet  # noqa: F401
+    except ImportError as e:
+        raise UsageError(
+            f"Task {BULLET!r} needs PyBullet: pip install 'metahebb[bullet]' (it has wheels for Python 3.11 on Linux "
+            f"and macOS); task {MUJOCO!r} needs no more than MuJoCo."
+        ) from e
+    merged = options.simulator == "merged"
+    return _task(BULLET, lambda slots, _: QuadrupedLives(BulletQuadruped(slots, merged=merged), slots), slots=16)
+
+
+def _refuse(name: str, options: Options, simulators: tuple[str, ...]) -> None:
+    if options.arguments or options.greyscale or options.frame_stack != 1:
+        raise UsageError(f"Task {name!r} is fixed; --env-arg, --greyscale and --frame-stack are for gymnasium:<id>.")
+    if options.simulator is not None and options.simulator not in simulators:
+        if not simulators:
+            raise UsageError(f"--simulator is {options.simulator!r}, but task {name!r} has one simulator only.")
+        raise unknown("simulator", options.simulator, simulators)
+
+
+def _task(name: str, world: Callable[[int, bool], HostWorld], slots: int) -> Task:
+    def parse_body(text: str) -> str:
+        try:
+            return str(parse_morphology(text))
+        except ValueError as e:
+            raise UsageError(str(e)) from e
+
+    published = {"population": 500, "generations": 500, "lr": 0.2, "sigma": 0.1}
+    return Task(
+        name,
+        VectorEncoder(28),
+        Readout(),
+        world,
+        output_activation="tanh",
+        slots=slots,
+        settings={"normaliser": "none", "morphologies": TRAINING_BODIES},
+        paper=published,
+        bodies=tuple(MORPHOLOGIES),
+        parse_body=parse_body,
+    )

@@ -1,0 +1,50 @@
+"""What a task is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from metahebb.encoders import Encoder
+from metahebb.readouts import Readout
+from metahebb.worlds import HostWorld, TracedWorld
+
+__all__ = ["Options", "Task"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose about a task's world; a task refuses what it does not have."""
+
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    greyscale: bool = False
+    frame_stack: int = 1
+    simulator: str | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task: everything of a life but the network.
+
+    Its world's rewards sum to the fitness, and its world says when a life ends.
+    """
+
+    name: str
+    encoder: Encoder
+    readout: Readout
+    make_world: Callable[[int, bool], HostWorld | TracedWorld]
+    """(slots, render) → a world of so many slots, ready for pictures or not."""
+    output_activation: str = "linear"
+    target: float | None = None
+    """The mean fitness at which the task counts as solved, where its makers name one."""
+    slots: int = 16
+    """Lives that one worker lives at the same time; part of a run's identity, since it shapes the compiled code."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of ``Configuration`` that differ from its defaults."""
+    paper: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the preset ``paper`` that differ from those of other tasks."""
+    bodies: tuple[str, ...] = ()
+    """Names of the bodies that its lives can have; empty where there is but one."""
+    parse_body: Callable[[str], str] | None = None
+    """A body's text as it is written in a configuration; raises UsageError for one that cannot be."""
