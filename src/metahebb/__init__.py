@@ -14,7 +14,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from metahebb.worlds import car_racing
+
 __version__ = "0.1.0"
+
+# gymnasium.make("metahebb/CarRacing-v0")
+car_racing.register()
 
 if TYPE_CHECKING:
     from metahebb.agents import Agent as Agent

@@ -41,9 +41,7 @@ def wild_driver(env: Original, step: int, rng: np.random.Generator) -> np.ndarra
     """Does something else every twenty steps: skids, spins, leaves the road and the field."""
     if step % 20 == 0:
         brake = rng.uniform(0, 1) * (rng.random() < 0.3)
-        wild_driver.action = np.array(
-            [rng.uniform(-1, 1) * rng.choice([0.2, 1]), rng.uniform(0, 1), brake], np.float32
-        )
+        wild_driver.action = np.array([rng.uniform(-1, 1) * rng.choice([0.2, 1]), rng.uniform(0, 1), brake], np.float32)
     return wild_driver.action
 
 
@@ -66,6 +64,4 @@ def read_car(env: Original) -> Car:
         "gas": wheels[2].gas,
         "motor": [0.0] * 4,
     }
-    return jax.tree.map(
-        lambda leaf: jnp.asarray(leaf)[None], Car(**{k: np.float32(v) for k, v in values.items()})
-    )
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], Car(**{k: np.float32(v) for k, v in values.items()}))

@@ -51,9 +51,7 @@ def pairs(drive: Driver, seed: int, **options: bool) -> Iterator[tuple[np.ndarra
 @pytest.fixture(scope="module")
 def compared() -> tuple[np.ndarray, np.ndarray]:
     """Frames of the original and ours, int [n, 96, 96, 3]."""
-    found = [
-        pair for drive in (careful_driver, wild_driver) for seed in range(3) for pair in pairs(drive, seed)
-    ]
+    found = [pair for drive in (careful_driver, wild_driver) for seed in range(3) for pair in pairs(drive, seed)]
     theirs, ours = (np.array(frames, int) for frames in zip(*found, strict=True))
     return theirs, ours
 

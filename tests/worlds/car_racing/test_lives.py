@@ -29,9 +29,7 @@ class Lives(NamedTuple):
     """[lives]"""
 
 
-def live_original(
-    drive: Callable[..., np.ndarray], seeds: range, **options: bool
-) -> tuple[Lives, np.ndarray]:
+def live_original(drive: Callable[..., np.ndarray], seeds: range, **options: bool) -> tuple[Lives, np.ndarray]:
     env = BlindOriginal(**options)
     rewards = np.zeros((STEPS, len(seeds)))
     ended, at_100, tiles = np.full(len(seeds), STEPS), np.zeros((len(seeds), 2)), np.zeros(len(seeds))

@@ -271,14 +271,10 @@ def see_wheels(car: Car) -> Wheels:
         turn = car.angle[1:] - car.angle[0]
         # The original draws the wheel as a drum whose stripe spans 1.2 radians, seen from above.
         first, second = car.phase, car.phase + 1.2
-        ends = [
-            WHEEL_R * jnp.where(jnp.sin(at) > 0, jnp.sign(jnp.cos(at)), jnp.cos(at)) for at in (first, second)
-        ]
+        ends = [WHEEL_R * jnp.where(jnp.sin(at) > 0, jnp.sign(jnp.cos(at)), jnp.cos(at)) for at in (first, second)]
         below = (jnp.sin(first) > 0) & (jnp.sin(second) > 0)
         low, high = jnp.minimum(*ends), jnp.maximum(*ends)
-        return Wheels(
-            place[:, 0], place[:, 1], jnp.cos(turn), jnp.sin(turn), low, jnp.where(below, low, high)
-        )
+        return Wheels(place[:, 0], place[:, 1], jnp.cos(turn), jnp.sin(turn), low, jnp.where(below, low, high))
 
     return jax.vmap(one)(car)
 

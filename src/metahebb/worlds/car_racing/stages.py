@@ -23,9 +23,7 @@ def stage(always: jax.Array, function: Callable[..., R], *arguments: Any) -> R:
     pixel), and gives up vectorising it: a frame then takes several times as long. It leaves the branches of a
     condition alone.
     """
-    nothing = jax.tree.map(
-        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(function, *arguments)
-    )
+    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(function, *arguments))
     result: R = lax.cond(always, function, lambda *_: nothing, *arguments)
     return result
 

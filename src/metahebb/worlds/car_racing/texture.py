@@ -73,9 +73,7 @@ def paint(track: Track) -> Texture:
             return _blend(old, cover, ROAD)
 
         def draw_border(old: jax.Array, cover: jax.Array) -> jax.Array:
-            new: jax.Array = lax.cond(
-                track.border[tile] != 0, lambda: _blend(old, cover, colour), lambda: old
-            )
+            new: jax.Array = lax.cond(track.border[tile] != 0, lambda: _blend(old, cover, colour), lambda: old)
             return new
 
         def draw_number(old: jax.Array, cover: jax.Array) -> jax.Array:

@@ -59,7 +59,7 @@ def draw_track(rng: np.random.Generator) -> Track:
         while True:
             track, closed = _lap(rng.random((CHECKPOINTS, 2)))
             if closed:
-                return jax.tree.map(np.asarray, track)  # type: ignore[no-any-return]
+                return jax.tree.map(np.asarray, track)
 
 
 class _Walk(NamedTuple):
