@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import gymnasium
+from gymnasium.envs import registration
 
 if TYPE_CHECKING:
     from metahebb.worlds.car_racing.world import CarRacing
@@ -21,10 +21,10 @@ ENV_ID = "metahebb/CarRacing-v0"
 
 def register() -> None:
     """Enter the environment in Gymnasium's registry, once; imports nothing else."""
-    if ENV_ID in gymnasium.registry:
+    if ENV_ID in registration.registry:
         return
     module = "metahebb.worlds.car_racing.gymnasium_env"
-    gymnasium.register(
+    registration.register(
         ENV_ID,
         entry_point=f"{module}:CarRacingEnv",
         vector_entry_point=f"{module}:CarRacingVectorEnv",
