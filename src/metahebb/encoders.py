@@ -9,8 +9,10 @@ is called with filters [lives, …] and observations [lives, …] to give float3
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Protocol
 
 import gymnasium
@@ -110,18 +112,19 @@ class ImageEncoder:
         first = jnp.moveaxis(filters["encoder.0"], 0, -1) / (self.high - self.low)
         second = jnp.moveaxis(filters["encoder.1"], 0, -1)
         going = first[0, 0, 0, 0, 0] != jnp.inf
-        x = _stage(going, self._resize, image)
+        x = _stage(going, lambda image: jnp.moveaxis(image, 0, -1), image)
+        x = _stage(going, self._resize, x)
         x = _stage(going, self._first, x, first)
         x = _stage(going, self._second, x, second)
         return jnp.moveaxis(x, -1, 0).reshape(lives, self.features)
 
     def _resize(self, image: jax.Array) -> jax.Array:
-        """[lives, height, width, channels] → [row parity, column parity, row, column, channel, lives]."""
-        x = jnp.moveaxis(image, 0, -1).astype(jnp.float32) - self.low
-        x = _resample(x, 0, self.height, self.SIDE, self.USED)
-        x = _resample(x, 1, self.width, self.SIDE, self.USED)
+        """[height, width, channels, lives] → [row parity, column parity, row, column, channel, lives]."""
+        # One fusion of all taps of both axes: 4 µs, where rows and columns apart take 28.
+        x = _resample(_resample(image, 0, self.SIDE), 1, self.SIDE) - self.low
         half = self.USED // 2
-        return x.reshape(half, 2, half, 2, self.channels, -1).transpose(1, 3, 0, 2, 4, 5)
+        x = x[: self.USED, : self.USED].reshape(half, 2, half, 2, self.channels, -1)
+        return x.transpose(1, 3, 0, 2, 4, 5)
 
     def _first(self, x: jax.Array, filters: jax.Array) -> jax.Array:
         n, k = self.POOLED_1, self.KERNEL_1
@@ -181,21 +184,35 @@ def _stage(going: jax.Array, function: Callable[..., jax.Array], *arguments: jax
     return jax.lax.cond(going, function, lambda *_: jnp.zeros(shape.shape, shape.dtype), *arguments)
 
 
-def _resample(x: jax.Array, axis: int, size: int, target: int, used: int) -> jax.Array:
-    """The first ``used`` of ``target`` samples along an axis, each the mean of the area that it covers."""
-    edges = np.arange(used + 1) * size / target
-    first = np.floor(edges[:-1]).astype(int)
-    taps = int((np.ceil(edges[1:] - 1e-9) - first).max())
-    total = None
+def _resample(x: jax.Array, axis: int, target: int) -> jax.Array:
+    """``target`` samples along an axis, each the mean of the area that it covers.
+
+    The pattern of areas repeats: with size/target = a/b in lowest terms, every a inputs become b outputs.
+    """
+    ratio = Fraction(x.shape[axis], target)
+    a, b = ratio.numerator, ratio.denominator
+    edges = [i * ratio for i in range(b + 1)]
+    first = [math.floor(edge) for edge in edges[:-1]]
+    taps = max(math.ceil(edge) - begin for edge, begin in zip(edges[1:], first, strict=True))
+    x = x.reshape(*x.shape[:axis], x.shape[axis] // a, a, *x.shape[axis + 1 :])
+    terms = []
     for tap in range(taps):
-        source = np.minimum(first + tap, size - 1)
-        overlap = np.minimum(edges[1:], first + tap + 1) - np.maximum(edges[:-1], first + tap)
-        weight = np.clip(overlap, 0, None) / (size / target)
-        shaped = weight.astype(np.float32).reshape([-1] + [1] * (x.ndim - axis - 1))
-        term = jnp.take(x, source, axis=axis) * shaped
-        total = term if total is None else total + term
-    assert total is not None
-    return total
+        sources = [min(begin + tap, a - 1) for begin in first]
+        overlaps = [
+            max(min(edges[i + 1], first[i] + tap + 1) - max(edges[i], first[i] + tap), Fraction(0)) for i in range(b)
+        ]
+        weights = np.array([float(overlap / ratio) for overlap in overlaps], np.float32)
+        shaped = weights.reshape([-1] + [1] * (x.ndim - axis - 2))
+        terms.append(_pick(x, sources, axis + 1).astype(jnp.float32) * shaped)
+    return _sum(terms).reshape(*x.shape[:axis], target, *x.shape[axis + 2 :])
+
+
+def _pick(x: jax.Array, indices: list[int], axis: int) -> jax.Array:
+    """x at the indices along an axis, as a slice where they are evenly spaced: XLA fuses slices, but no gathers."""
+    steps = set(np.diff(indices).tolist()) or {1}
+    if len(steps) == 1 and (step := steps.pop()) > 0:
+        return jax.lax.slice_in_dim(x, indices[0], indices[-1] + 1, step, axis)
+    return jnp.take(x, np.array(indices), axis=axis)
 
 
 def encoder_for(space: gymnasium.Space[Any]) -> Encoder:
