@@ -119,11 +119,7 @@ def import_reference(
         normaliser=None if task in NAMED_TASKS else "max-abs",
     )
     genome = reference_genome(network, *arrays)
-    if (
-        task not in NAMED_TASKS
-        and isinstance(made.readout, BoxReadout)
-        and np.isfinite(made.readout.low).any()
-    ):
+    if task not in NAMED_TASKS and isinstance(made.readout, BoxReadout) and np.isfinite(made.readout.low).any():
         logger.warning(
             "The reference clips actions to the bounds of %s, metahebb squashes them into these by tanh: "
             "for the same observations this agent learns as it did there, but its actions differ.",
@@ -157,15 +153,11 @@ def _required(said: Mapping[str, str], what: str, files: Sequence[Path], option:
 
 def _our_task(environment: str) -> str:
     if environment not in TASKS and environment[-12:-6] == "Bullet":
-        raise UsageError(
-            f"Of Bullet's environments only AntBulletEnv-v0 can be imported, not {environment!r}."
-        )
+        raise UsageError(f"Of Bullet's environments only AntBulletEnv-v0 can be imported, not {environment!r}.")
     return TASKS.get(environment, f"gymnasium:{environment}")
 
 
-def reference_genome(
-    network: Network, coefficients: np.ndarray, evolved: np.ndarray | None = None
-) -> np.ndarray:
+def reference_genome(network: Network, coefficients: np.ndarray, evolved: np.ndarray | None = None) -> np.ndarray:
     """The flat genome, float32 [parameters], of a network that the reference evolved.
 
     ``coefficients`` [synapses, coefficients] and ``evolved``, the filters or co-evolved weights, are in the
@@ -189,9 +181,7 @@ def reference_genome(
     expected = network.parameters - network.synaptic_parameters
     given = 0 if evolved is None else evolved.size
     if given != expected:
-        needed = (
-            f"a second file of {expected:,} filters and initial weights" if expected else "no second file"
-        )
+        needed = f"a second file of {expected:,} filters and initial weights" if expected else "no second file"
         raise UsageError(
             f"The task's network with {network.initial_weights!r} initial weights needs {needed} beside its "
             f"coefficients; {f'one of {given:,} numbers' if given else 'none'} was given."
@@ -258,9 +248,7 @@ def read_array(file: Path) -> np.ndarray:
     except Exception as e:
         # A damaged or hostile file can make the zip reader and the pickle machine raise anything.
         reason = str(e).partition("\n")[0] or type(e).__name__
-        raise UsageError(
-            f"{str(file)!r} is not a file that the reference wrote, or it is cut off ({reason})."
-        ) from e
+        raise UsageError(f"{str(file)!r} is not a file that the reference wrote, or it is cut off ({reason}).") from e
 
 
 class _Dtype:
@@ -309,6 +297,4 @@ class _ArrayUnpickler(pickle._Unpickler):
             return _STANDS_FOR[module, name]
         except KeyError:
             what = f"{module}.{name}".encode("unicode_escape").decode()
-            raise UsageError(
-                f"it asks for {what}, and only NumPy arrays are read; nothing was run."
-            ) from None
+            raise UsageError(f"it asks for {what}, and only NumPy arrays are read; nothing was run.") from None
