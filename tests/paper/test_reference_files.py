@@ -152,7 +152,7 @@ def compare_lives(
             observation, _ = world.reset()
         weights = learn(plasticity, weights, activities)
         reference.learn(expected)
-    assert all(np.abs(w - f).max() > 0.1 for w, f in zip(reference.weights, first, strict=True)), "it learned"
+    assert all(np.abs(w - f).max() > 0.03 for w, f in zip(reference.weights, first, strict=True)), "it learned"
 
 
 @pytest.mark.parametrize("rule", CHANGES)
