@@ -135,7 +135,7 @@ def _encoding(path: Path, frames_per_second: float) -> Iterator[IO[bytes]]:
             raise
         if process.wait() != 0:
             said.seek(0)
-            reason = said.read().decode(errors="replace").strip().rpartition("\n")[2]
+            reason = said.read().decode(errors="replace").strip().rpartition("\n")[2].rpartition("] ")[2]
             raise RunError(f"The film {str(path)!r} could not be written: {reason or 'ffmpeg failed'}.")
 
 
@@ -263,7 +263,7 @@ class Page:
 
     def _draw_key(self, draw: ImageDraw.ImageDraw) -> None:
         """The bar of colours and what they mean."""
-        right, top, width = WIDTH - MARGIN, HEIGHT - MARGIN - 34, 256
+        right, top, width = WIDTH - MARGIN - 16, HEIGHT - MARGIN - 34, 256
         for i, colour in enumerate(COLOURS.tolist()):
             draw.line((right - width + i, top, right - width + i, top + 12), tuple(colour))
         draw.rectangle((right - width - 1, top - 1, right, top + 13), outline=LINE)
