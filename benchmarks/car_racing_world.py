@@ -2,7 +2,8 @@
 
     taskset -c 0 python benchmarks/car_racing_world.py
 
-Prints microseconds a step of a life (the best and the median of interleaved rounds) and the ratios of the rounds.
+Prints microseconds a step of a life, best and median of interleaved rounds, and the median of the rounds'
+ratios.
 """
 
 from __future__ import annotations
@@ -14,9 +15,7 @@ import time
 from collections.abc import Callable
 
 # One core, and vectors as wide as the processor has.
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false --xla_cpu_prefer_vector_width=512"
-)
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false --xla_cpu_prefer_vector_width=512")
 
 import gymnasium
 import jax
@@ -100,17 +99,18 @@ def main() -> None:
         except ImportError as missing:
             print(f"{name}: left out ({missing})")
     times: dict[str, list[float]] = {name: [] for name in rows}
-    for name, round_ in rows.items():
+    for round_ in rows.values():
         round_()  # compiles
     for _ in range(arguments.rounds):
         for name, round_ in rows.items():
             begun = time.perf_counter()
             made = round_()
             times[name].append((time.perf_counter() - begun) / made * 1e6)
-    base = times["EnvPool, 16 lives"] if "EnvPool, 16 lives" in times else None
+    base = times.get("EnvPool, 16 lives")
     print(f"{'':28}{'best µs':>10}{'median µs':>11}{'EnvPool ÷ it':>14}")
     for name, measured in times.items():
-        ratio = statistics.median(b / m for b, m in zip(base, measured, strict=True)) if base else float("nan")
+        ratios = [theirs / mine for theirs, mine in zip(base or [], measured, strict=bool(base))]
+        ratio = statistics.median(ratios) if ratios else float("nan")
         print(f"{name:28}{min(measured):10.1f}{statistics.median(measured):11.1f}{ratio:14.1f}")
 
     world = CarRacing()
@@ -120,7 +120,8 @@ def main() -> None:
             begun = time.perf_counter()
             jax.block_until_ready(world.reset(np.arange(start * lives, (start + 1) * lives)))
             measured.append((time.perf_counter() - begun) / lives * 1e3)
-        print(f"reset, {lives:2} at a time: best {min(measured):.2f}, median {statistics.median(measured):.2f} ms a life")
+        best, median = min(measured), statistics.median(measured)
+        print(f"reset, {lives:2} at a time: best {best:.2f}, median {median:.2f} ms a life")
 
 
 if __name__ == "__main__":

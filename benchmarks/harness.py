@@ -1,7 +1,7 @@
 """Interleaved measurements and the table that they end in.
 
-A row compares a figure with its floor: the least that the same work could cost. Both are measured in turns, five times in
-one run, so that what else the machine does falls on both; medians are shown, and the ratio is the median of the
+A row compares a figure with its floor: the least that the same work could cost. Both are measured in turns, five times
+in one run, so that what else the machine does falls on both; medians are shown, and the ratio is the median of the
 rounds' ratios.
 """
 

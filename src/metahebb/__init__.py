@@ -5,14 +5,26 @@
     run = metahebb.train("gymnasium:CartPole-v1")
     print(metahebb.evaluate(run, lives=100).mean)
 
-The public names are those below; everything else may change. Importing the package imports nothing heavy, sets no
-environment variable and starts nothing.
+The public names are those below; everything else may change. Importing the package sets no environment variable,
+starts nothing, and does not import JAX.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+_environment = dict(os.environ)
+
+from metahebb.worlds import car_racing  # noqa: E402
+
+# gymnasium.make("metahebb/CarRacing-v0") works from now on.
+car_racing.register()
+
+# Gymnasium silences pygame by an environment variable; importing metahebb leaves the environment as it was.
+for _name in os.environ.keys() - _environment.keys():
+    del os.environ[_name]
 
 __version__ = "0.1.0"
 

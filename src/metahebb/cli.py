@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -42,6 +43,8 @@ Seed = Annotated[int | None, typer.Option(help="Where all randomness comes from.
 
 def main() -> NoReturn:
     """Run the command: errors are one sentence on standard error and an exit code."""
+    # pygame greets on standard output, which may be JSON.
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "hide")
     command = typer.main.get_command(app)
     try:
         code = command.main(standalone_mode=False)

@@ -6,11 +6,13 @@ anything that can be stepped: C libraries, every Gymnasium environment. A world 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import gymnasium
-import jax
 import numpy as np
+
+if TYPE_CHECKING:
+    import jax
 
 __all__ = ["HostWorld", "TracedStep", "TracedWorld"]
 

@@ -32,7 +32,7 @@ def careful_driver(env: Original, step: int, rng: np.random.Generator) -> np.nda
     beta = np.unwrap(track[ahead, 0])
     bend = np.abs(beta[3:] - beta[:-3]) / 3 + 1e-3
     wanted = np.sqrt(90 * 3.5 / bend + 2 * 100 * 3.5 * np.arange(len(bend))).min()
-    gas = 0.0 if speed > wanted or abs(error) > 0.3 and speed > 25 else 0.5
+    gas = 0.0 if speed > wanted or (abs(error) > 0.3 and speed > 25) else 0.5
     brake = 0.5 if speed > wanted + 4 else 0.0
     return np.array([np.clip(-2 * error, -1, 1), gas, brake], np.float32)
 

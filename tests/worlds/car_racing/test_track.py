@@ -17,7 +17,7 @@ def test_tracks_are_the_originals_failed_draws_included() -> None:
         rng = seeding.np_random(seed)[0]
         track = draw_track(rng)
         path = np.array(env.track)
-        count = int(track.count)
+        count = int(track.length)
         assert count == len(path), seed
         np.testing.assert_allclose(np.stack([track.beta, track.x, track.y])[:, :count], path.T[1:], atol=2e-5)
         # As many numbers were drawn, so as many tracks were thrown away.

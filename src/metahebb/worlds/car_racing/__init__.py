@@ -1,14 +1,15 @@
 """CarRacing in JAX: Gymnasium's CarRacing-v3, batched and traced.
 
-For JAX, ``CarRacing`` (pure functions ``reset`` and ``step``); for Gymnasium, ``register()`` makes
-``gymnasium.make("metahebb/CarRacing-v0")`` and ``gymnasium.make_vec("metahebb/CarRacing-v0", num_envs=64)`` work.
+For JAX, ``CarRacing``: ``reset`` and a ``step`` to be traced. For Gymnasium, ``register()``, after which
+``gymnasium.make("metahebb/CarRacing-v0")`` and ``gymnasium.make_vec("metahebb/CarRacing-v0", num_envs=64)``
+work.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import gymnasium
+from gymnasium.envs import registration
 
 if TYPE_CHECKING:
     from metahebb.worlds.car_racing.world import CarRacing
@@ -20,10 +21,10 @@ ENV_ID = "metahebb/CarRacing-v0"
 
 def register() -> None:
     """Enter the environment in Gymnasium's registry, once; imports nothing else."""
-    if ENV_ID in gymnasium.registry:
+    if ENV_ID in registration.registry:
         return
     module = "metahebb.worlds.car_racing.gymnasium_env"
-    gymnasium.register(
+    registration.register(
         ENV_ID,
         entry_point=f"{module}:CarRacingEnv",
         vector_entry_point=f"{module}:CarRacingVectorEnv",

@@ -1,12 +1,13 @@
 """The number at the bottom left of a frame, already shrunk to the frame's pixels.
 
-Drawn once for every number that fits: which digits stand where on the original's canvas, their advances and their
-kerning are measured from its frames; the shapes are 12 × 16 dots of two of its pixels each.
+Drawn once for every number that fits. Where digits stand on the original's canvas, their advances and
+kerning, is measured from its frames; their shapes are 12 × 16 dots of two by two of its pixels.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -45,7 +46,7 @@ _DOT = 2
 
 
 def number_shown(number: jax.Array) -> jax.Array:
-    """How white the pixels NUMBER_ROWS, NUMBER_COLUMNS are, float32 [lives, 5, 12] in [0, 1]; ``number`` [lives]."""
+    """How white NUMBER_ROWS and NUMBER_COLUMNS are, 0 to 1: float32 [lives, 5, 12] for ``number`` [lives]."""
     rounded = jnp.clip(jnp.round(number), LOWEST, HIGHEST).astype(jnp.int32)
     # Python writes a number just below zero as "-000".
     index = jnp.where(number < 0, HIGHEST + 1 - rounded, rounded)
@@ -55,7 +56,8 @@ def number_shown(number: jax.Array) -> jax.Array:
 @functools.cache
 def _all_numbers() -> np.ndarray:
     """uint8 [1 + HIGHEST + 1 − LOWEST, 5, 12]: 0 to HIGHEST, then −0 to LOWEST."""
-    texts = [f"{number:04d}" for number in range(HIGHEST + 1)] + [f"-{number:03d}" for number in range(1 - LOWEST)]
+    texts = [f"{number:04d}" for number in range(HIGHEST + 1)]
+    texts += [f"-{number:03d}" for number in range(1 - LOWEST)]
     return np.stack([_shrink(write(text)) for text in texts])
 
 
@@ -67,10 +69,10 @@ def _shape(character: str) -> np.ndarray:
 
 
 def write(text: str) -> np.ndarray:
-    """A number of four characters on the original's canvas, from row 730 and column 0 on: float32 [32, 150]."""
+    """Four characters on the original's canvas, from row TOP and column 0 on: float32 [32, 150]."""
     kerning = _KERNING.split()
     places = [0]
-    for one, following in zip(text, text[1:], strict=False):
+    for one, following in itertools.pairwise(text):
         kern = 0 if one == "-" else _KERN[kerning[int(one)][int(following)]]
         places.append(places[-1] + _ADVANCE.get(one, _DIGIT_ADVANCE) + kern)
     left = _MIDDLE - (places[-1] + _DIGIT_ADVANCE) // 2
@@ -86,10 +88,12 @@ def _weights(count: int, cell: float, start: float, pixels: range) -> np.ndarray
     """float32 [pixels, count]: each pixel's mean over the canvas's rows or columns from ``start`` on."""
     low = np.array(pixels, np.float32)[:, None] * cell
     at = start + np.arange(count, dtype=np.float32)
-    return np.clip(np.minimum(low + cell, at + 1) - np.maximum(low, at), 0, None) / cell
+    shares: np.ndarray = np.clip(np.minimum(low + cell, at + 1) - np.maximum(low, at), 0, None) / cell
+    return shares
 
 
 def _shrink(canvas: np.ndarray) -> np.ndarray:
     rows = _weights(32, 800 / 96, TOP, range(87, 92))
     columns = _weights(150, 1000 / 96, 0, range(12))
-    return np.round(255 * rows @ canvas @ columns.T).astype(np.uint8)
+    shrunk: np.ndarray = np.round(255 * rows @ canvas @ columns.T).astype(np.uint8)
+    return shrunk

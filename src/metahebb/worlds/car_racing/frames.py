@@ -1,14 +1,12 @@
 """What the driver sees: 96 × 96 pixels, the car near the bottom and heading up, a panel of indicators below.
 
-The original draws 1000 × 800 pixels and shrinks them to a ninety-sixth of that; a pixel here is the mean over the same
-area: the road looked up in the life's texture, grass and field computed, the car's few pixels and the panel's bars by
-the share that they cover. Lives are the first axis of everything.
+The original draws 1000 × 800 pixels and shrinks them; a pixel here is the mean over the same area: the road
+looked up in the life's texture, grass and field computed, the car and the panel's bars by the share of a
+pixel that they cover. Lives are the first axis of everything.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +16,7 @@ from jax import lax
 
 from metahebb.worlds.car_racing import texture
 from metahebb.worlds.car_racing.digits import NUMBER_COLUMNS, NUMBER_ROWS, number_shown
-from metahebb.worlds.car_racing.physics import FPS, HULL, WHEEL_HALF, WHEEL_R, WHEEL_W, Car, rotate
+from metahebb.worlds.car_racing.physics import FPS, HULL, WHEEL_R, WHEEL_W, Car, rotate
 from metahebb.worlds.car_racing.stages import nearest, stage
 from metahebb.worlds.car_racing.texture import Texture
 from metahebb.worlds.car_racing.track import PLAYFIELD, SCALE
@@ -77,8 +75,7 @@ def zoom_at(steps: jax.Array) -> jax.Array:
 
 def draw_frames(scene: Scene) -> jax.Array:
     """uint8 [lives, 96, 96, 3]"""
-    # XLA would fuse these stages into loops that it cannot vectorise; it leaves the branches of a condition alone.
-    always = scene.steps[0] >= 0
+    always = jnp.asarray(scene.steps[0] >= 0)
     view = stage(always, _look, scene)
     road = stage(always, _road, view, scene.texture.texels)
     shades = stage(always, _double, stage(always, _shades, view, scene.texture.numbers, scene.stripes))
@@ -134,7 +131,7 @@ def _look(scene: Scene) -> _View:
         x, y = car.origin
         return _View(x, y, cos, sin, zoom, 1 / extent_x, 1 / extent_y, level)
 
-    return jax.tree.map(lambda leaf: leaf[:, None, None], jax.vmap(one)(scene.car, scene.steps))
+    return _View(*(leaf[:, None, None] for leaf in jax.vmap(one)(scene.car, scene.steps)))
 
 
 def _right_of_car(columns: np.ndarray) -> np.ndarray:
@@ -154,14 +151,15 @@ def _take(table: jax.Array, at: jax.Array) -> jax.Array:
 
 
 def _road(view: _View, texels: jax.Array) -> jax.Array:
-    """Road, white and red: fields as ``texture.spread`` makes them, in 16 · FULL parts, int32 [lives, ROWS, 96].
+    """Road, white and red as ``texture.spread`` has them, in parts of 16 · FULL: int32 [lives, ROWS, 96].
 
     Four texels are weighted in sixteenths.
     """
     x, y = view.at(_RIGHT, _UP)
     size = texture.SIZE >> view.level
     start = jnp.array(texture.LEVEL_START)[view.level]
-    scale = jnp.array([16 / texture.TEXEL / 2**level for level in range(texture.LEVELS)], jnp.float32)[view.level]
+    sixteenths = 16 / texture.TEXEL / 2.0 ** np.arange(texture.LEVELS)
+    scale = jnp.asarray(sixteenths, jnp.float32)[view.level]
     # Half a texel, because texels are looked up from their centres.
     column, row = (nearest(jnp.clip((at + texture.EXTENT) * scale - 8, 0, (size - 2) * 16)) for at in (x, y))
     at = start + (row >> 4) * size + (column >> 4)
@@ -194,13 +192,16 @@ def _colour(view: _View, road: jax.Array, stripes: jax.Array, colours: jax.Array
     asphalt, white, red = ((road >> shift & 1023) * (1 / FULL) for shift in (0, 10, 20))
     shade = STRIPE * stripes.astype(jnp.float32)
 
+    # The original's polygons include the pixels on their edges, half a pixel of its canvas on each side.
+    pen = 0.5 / view.zoom
+
     def grass(at: jax.Array, sharp: jax.Array) -> jax.Array:
         turns = at * (0.5 / GRASS_DIM) - 0.25
         away = jnp.abs(turns - jnp.round(turns))
-        return jnp.clip(0.5 + (0.25 - away) * (2 * GRASS_DIM * sharp), 0, 1)
+        return jnp.clip(0.5 + (GRASS_DIM / 2 + pen) * sharp - away * (2 * GRASS_DIM * sharp), 0, 1)
 
     def field(at: jax.Array, sharp: jax.Array) -> jax.Array:
-        return jnp.clip(0.5 + (PLAYFIELD - jnp.abs(at)) * sharp, 0, 1)
+        return jnp.clip(0.5 + (PLAYFIELD + pen - jnp.abs(at)) * sharp, 0, 1)
 
     patch = grass(x, view.sharp_x) * grass(y, view.sharp_y)
     rest = field(x, view.sharp_x) * field(y, view.sharp_y) * (1 - asphalt - white - red)
@@ -222,7 +223,7 @@ def _share(low: Any, high: Any, start: Any, width: Any) -> Any:
 
 
 def _hull_cover() -> np.ndarray:
-    """float32 [FPS, _HEIGHT, _WIDTH]: how much of each pixel the hull covers, at each zoom of the first second."""
+    """How much of each pixel the hull covers, at each zoom: float32 [FPS, _HEIGHT, _WIDTH]."""
     cover = np.zeros((FPS, _HEIGHT, _WIDTH), np.float32)
     per_side = 16
     sub = (np.arange(per_side) + 0.5) / per_side
@@ -235,7 +236,8 @@ def _hull_cover() -> np.ndarray:
             x, y = np.trunc(part[:, 0] * zoom + WINDOW_W / 2), np.trunc(part[:, 1] * zoom + WINDOW_H / 4)
             area = np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))
             # The pixels inside, those on the edges included.
-            within = np.outer(*((at > side.min()) & (at < side.max() + 1) for at, side in ((up, y), (right, x))))
+            in_rows = (up > y.min()) & (up < y.max() + 1)
+            within = in_rows[:, None] & (right > x.min()) & (right < x.max() + 1)
             for k in range(len(part)):
                 dx, dy = np.roll(x, -1)[k] - x[k], np.roll(y, -1)[k] - y[k]
                 left = (dx * (up[:, None] - 0.5 - y[k]) - dy * (right[None] - 0.5 - x[k])) * np.sign(area)
@@ -306,7 +308,15 @@ def _draw_car(pixels: jax.Array, wheels: Wheels, zoom: jax.Array, steps: jax.Arr
     return _pack(red, green, blue)
 
 
-BAR_COLOURS = ((255, 255, 255), (0, 0, 255), (0, 0, 255), (51, 0, 255), (51, 0, 255), (0, 255, 0), (255, 0, 0))
+BAR_COLOURS = (
+    (255, 255, 255),
+    (0, 0, 255),
+    (0, 0, 255),
+    (51, 0, 255),
+    (51, 0, 255),
+    (0, 255, 0),
+    (255, 0, 0),
+)
 """The panel's seven bars: speed, four wheels, steering, turning."""
 
 
@@ -320,7 +330,7 @@ class Bars(NamedTuple):
 
 
 def measure_bars(car: Car) -> Bars:
-    """Like the original's polygons, the bars end with the pixels on their edges, unless the next one begins there."""
+    """Like the original's polygons, bars end with the pixels on their edges, unless the next begins there."""
     unit_w, unit_h = WINDOW_W / 40, WINDOW_H / 40
     speed = jnp.linalg.norm(car.velocity[:, 0], axis=-1)
     steering, turning = car.angle[:, 1] - car.angle[:, 0], car.spin[:, 0]
@@ -358,10 +368,8 @@ def _draw_bars(bars: _BarShares) -> jax.Array:
     cover = [bars.rows[:, bar, :, None] * bars.columns[:, bar, None, :] for bar in range(7)]
 
     def channel(index: int) -> jax.Array:
-        return sum(
-            (colour[index] * share for colour, share in zip(BAR_COLOURS, cover, strict=True) if colour[index]),
-            jnp.zeros(()),
-        )
+        lit = [(colour[index], share) for colour, share in zip(BAR_COLOURS, cover, strict=True)]
+        return sum((level * share for level, share in lit if level), jnp.zeros(()))
 
     return _pack(channel(0), channel(1), channel(2))
 

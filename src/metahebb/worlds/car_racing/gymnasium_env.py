@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -59,7 +60,9 @@ class CarRacingEnv(gymnasium.Env[np.ndarray, Any]):
         _check_render_mode(render_mode)
         self.render_mode = render_mode
         self.world = CarRacing(
-            continuous=continuous, domain_randomize=domain_randomize, lap_complete_percent=lap_complete_percent
+            continuous=continuous,
+            domain_randomize=domain_randomize,
+            lap_complete_percent=lap_complete_percent,
         )
         self.observation_space = self.world.observation_space
         self.action_space = self.world.action_space
@@ -75,7 +78,7 @@ class CarRacingEnv(gymnasium.Env[np.ndarray, Any]):
         keep = self._colours if options is not None and options.get("randomize") is False else None
         life = draw_life(self.np_random, self.world.domain_randomize, keep)
         if self.world.domain_randomize:
-            self._colours = life.colours
+            self._colours = np.asarray(life.colours)
         self._state, observation = self.world.begin([life])
         return np.asarray(observation[0]), {}
 
@@ -89,7 +92,7 @@ class CarRacingEnv(gymnasium.Env[np.ndarray, Any]):
         info = {"lap_finished": float(reward[0]) > -100} if ended else {}
         return np.asarray(observation[0]), float(reward[0]), ended, False, info
 
-    def render(self) -> np.ndarray | None:  # type: ignore[override]
+    def render(self) -> np.ndarray | None:
         """The big view, uint8 [400, 600, 3]."""
         if self.render_mode is None or self._state is None:
             return None
@@ -118,7 +121,9 @@ class CarRacingVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
         self.num_envs = num_envs
         self.render_mode = render_mode
         self.world = CarRacing(
-            continuous=continuous, domain_randomize=domain_randomize, lap_complete_percent=lap_complete_percent
+            continuous=continuous,
+            domain_randomize=domain_randomize,
+            lap_complete_percent=lap_complete_percent,
         )
         self.single_observation_space = self.world.observation_space
         self.single_action_space = self.world.action_space
@@ -135,9 +140,11 @@ class CarRacingVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin all lives; ``seed`` s gives life i the seed s + i."""
         if seed is not None or not self._rngs:
-            seeds = (
-                seed if isinstance(seed, list) else [None if seed is None else seed + i for i in range(self.num_envs)]
-            )
+            seeds: list[int | None] = [None] * self.num_envs
+            if isinstance(seed, int):
+                seeds = [seed + life for life in range(self.num_envs)]
+            elif seed is not None:
+                seeds = seed
             if len(seeds) != self.num_envs:
                 raise ValueError(f"{len(seeds)} seeds were given for {self.num_envs} lives")
             self._rngs = [seeding.np_random(one)[0] for one in seeds]
@@ -168,7 +175,7 @@ class CarRacingVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
         self._ended = terminated_array | truncated
         return observation_array, reward_array.astype(np.float64), terminated_array, truncated, {}
 
-    def render(self) -> tuple[np.ndarray, ...] | None:  # type: ignore[override]
+    def render(self) -> tuple[np.ndarray, ...] | None:
         """The big views, uint8 [400, 600, 3] each."""
         if self.render_mode is None or self._state is None:
             return None
@@ -176,7 +183,9 @@ class CarRacingVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
 
 
 def _put(state: State, fresh: State, slot: jax.Array) -> State:
-    return jax.tree.map(lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, slot, 0), state, fresh)
+    put = partial(jax.lax.dynamic_update_slice_in_dim, start_index=slot, axis=0)
+    replaced: State = jax.tree.map(put, state, fresh)
+    return replaced
 
 
 _replace = jax.jit(_put, donate_argnums=0)

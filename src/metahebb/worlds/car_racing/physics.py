@@ -1,9 +1,9 @@
 """The car: a hull and four wheels on revolute joints, seen from above.
 
-The forces are those of Gymnasium's ``car_dynamics``; the bodies move as in Box2D. Box2D finds the joints' impulses by
-180 sweeps, which converge, so here they are solved for exactly: after a step the five bodies turn and move as one,
-but for the wheels' steering. Only the removal of position errors, of which Box2D makes one sweep or few, is a sweep.
-All functions are of one car; map them over lives.
+The forces are those of Gymnasium's ``car_dynamics``; the bodies move as in Box2D. Box2D finds the joints'
+impulses by 180 sweeps, which converge, so here they are solved for exactly: after a step the five bodies turn
+and move as one, but for the wheels' steering. Only the removal of position errors, of which Box2D makes one
+sweep or few, is a sweep. All functions are of one car; map them over lives.
 """
 
 from __future__ import annotations
@@ -189,14 +189,15 @@ def _roll(car: Car, action: Action, on_road: jax.Array) -> tuple[Car, jax.Array]
 def _solve_velocities(car: Car, action: Action, force: jax.Array) -> tuple[Car, jax.Array]:
     """The velocities that the joints leave, and the joints' limits (−1, 0 or 1 [4]) that were met.
 
-    The impulses are internal, so momentum P and angular momentum L stay; with all velocities functions of the hull's
-    (V, W) and of the motors' speeds, two equations are left.
+    The impulses are internal, so momentum P and angular momentum L stay; with all velocities functions of the
+    hull's (V, W) and of the motors' speeds, two equations are left.
     """
     steered = jnp.array([1.0, 1.0, 0.0, 0.0]) * action.steer
     joint_angle = car.angle[1:] - car.angle[0]
     speed = jnp.clip(50.0 * (steered - joint_angle), -STEERING_RATE, STEERING_RATE)
     limit = (joint_angle >= STEERING_LIMIT).astype(jnp.float32) - (joint_angle <= -STEERING_LIMIT)
-    # At the limit the motor's impulse grows against it with every sweep, and must be unwound before the wheel leaves.
+    # At the limit the motor's impulse grows against it with every sweep, and must be unwound before the wheel
+    # leaves.
     motor = jnp.clip(car.motor + MOTOR_SWEEPS * MOTOR_INERTIA * speed, -MOTOR_IMPULSE, MOTOR_IMPULSE)
     motor = jnp.where(motor * limit > 0, motor, 0.0)
     speed = jnp.where(motor == 0, speed, 0.0)
@@ -230,7 +231,7 @@ def _move(car: Car, limit: jax.Array) -> Car:
     )
     car, settled = _sweep_positions(car, limit)
     again, _ = _sweep_positions(car, limit)
-    return jax.tree.map(lambda once, twice: jnp.where(settled, once, twice), car, again)
+    return Car(*(jnp.where(settled, once, twice) for once, twice in zip(car, again, strict=True)))
 
 
 def _sweep_positions(car: Car, limit: jax.Array) -> tuple[Car, jax.Array]:

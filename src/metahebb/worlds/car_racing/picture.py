@@ -28,6 +28,8 @@ FINE = 2
 """Points drawn for each side of a pixel, then averaged."""
 HULL_COLOUR = (204, 0, 0)
 
+_origins = jax.jit(jax.vmap(lambda car: car.origin))
+
 
 def draw_picture(state: State, life: int) -> np.ndarray:
     """One of the lives under way as a picture: uint8 [VIDEO_H, VIDEO_W, 3]."""
@@ -39,7 +41,9 @@ def draw_picture(state: State, life: int) -> np.ndarray:
     _draw_field(canvas, one, zoom)
     _draw_car(canvas, one, zoom)
     _draw_panel(canvas, one)
-    return np.round(canvas.reshape(VIDEO_H, FINE, VIDEO_W, FINE, 3).mean((1, 3))).astype(np.uint8)
+    fine = canvas.reshape(VIDEO_H, FINE, VIDEO_W, FINE, 3)
+    picture: np.ndarray = np.round(fine.mean((1, 3))).astype(np.uint8)
+    return picture
 
 
 def _fill(canvas: np.ndarray, corners: np.ndarray, colour: object) -> None:
@@ -61,7 +65,7 @@ def _fill(canvas: np.ndarray, corners: np.ndarray, colour: object) -> None:
 
 def _draw_field(canvas: np.ndarray, one: State, zoom: float) -> None:
     track, colours = one.life.track, np.asarray(one.life.colours[0])
-    origin, angle = np.asarray(jax.vmap(lambda car: car.origin)(one.car)[0]), float(one.car.angle[0, 0])
+    origin, angle = np.asarray(_origins(one.car)[0]), float(one.car.angle[0, 0])
     cos, sin = np.cos(angle), np.sin(angle)
 
     def show(points: np.ndarray, colour: object) -> None:
@@ -74,7 +78,7 @@ def _draw_field(canvas: np.ndarray, one: State, zoom: float) -> None:
         for row in range(-20, 20, 2):
             show(GRASS_DIM * (np.array([column, row]) + (square + 1) / 2), colours[2])
 
-    count = int(track.count[0])
+    count = int(track.length[0])
     beta, x, y, border = (np.asarray(leaf[0, :count]) for leaf in track[1:])
     middle, across = np.stack([x, y], -1), np.stack([np.cos(beta), np.sin(beta)], -1)
     stripes = np.asarray(one.stripes[0])
@@ -91,7 +95,7 @@ def _draw_field(canvas: np.ndarray, one: State, zoom: float) -> None:
 
 
 def _draw_car(canvas: np.ndarray, one: State, zoom: float) -> None:
-    wheels = see_wheels(one.car)
+    wheels = jax.jit(see_wheels)(one.car)
 
     def show(points: np.ndarray, colour: object) -> None:
         _fill(canvas, points * zoom + (WINDOW_W / 2, WINDOW_H / 4), colour)
@@ -112,7 +116,7 @@ def _draw_panel(canvas: np.ndarray, one: State) -> None:
         _fill(canvas, corners * (1, -1) + (0, WINDOW_H), colour)
 
     show(0, WINDOW_W, WINDOW_H * 35 / 40, WINDOW_H, 0)
-    bars = (np.asarray(edge[0]) for edge in measure_bars(one.car))
+    bars = (np.asarray(edge[0]) for edge in jax.jit(measure_bars)(one.car))
     for left, right, top, bottom, colour in zip(*bars, BAR_COLOURS, strict=True):
         if bottom > top:
             show(left, right, top, bottom, colour)

@@ -1,9 +1,9 @@
 """The road as a texture, painted once in a life.
 
-A texel holds how much of it is road, white border and red border; grass and colours come later, in the frame. Road
-and borders are painted tile after tile, a later one over an earlier one, as in the original. The finest level has half
-a unit a texel; each coarser one halves the one before, for the first second of a life, when the camera comes near.
-All functions are of one life.
+A texel holds how much of it is road, white border and red border; grass and colours come later, in the frame.
+Road and borders are painted tile after tile, a later one over an earlier one, as in the original. The finest
+level has half a unit a texel; each coarser one halves the one before, for the first second of a life, when
+the camera comes near. All functions are of one life.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FULL = 31
 """A texel's three fields have five bits each."""
 ROAD, WHITE, RED = FULL, FULL << 5, FULL << 10
 PEN = 0.5 / 16.2
-"""The original's polygons include the pixels on their edges: half a pixel of its canvas on each side, in units."""
+"""Units: the original's polygons include the pixels on their edges, half a pixel on each side."""
 OVERLAP = 0.5
 """How far a tile is painted under the next one, so that no grass shows through the seam."""
 
@@ -57,7 +57,7 @@ def paint(track: Track) -> Texture:
     """Paint a track."""
     index = jnp.arange(MAX_TILES)
     ends = jnp.stack([track.x, track.y, jnp.cos(track.beta), jnp.sin(track.beta)])
-    starts = ends[:, jnp.where(index == 0, track.count - 1, index - 1)]
+    starts = ends[:, jnp.where(index == 0, track.length - 1, index - 1)]
     width = jnp.full(MAX_TILES, TRACK_WIDTH)
     side = track.border.astype(jnp.float32)
     inner, outer = side * TRACK_WIDTH, side * (TRACK_WIDTH + BORDER)
@@ -73,7 +73,8 @@ def paint(track: Track) -> Texture:
             return _blend(old, cover, ROAD)
 
         def draw_border(old: jax.Array, cover: jax.Array) -> jax.Array:
-            return lax.cond(track.border[tile] != 0, lambda: _blend(old, cover, colour), lambda: old)
+            new: jax.Array = lax.cond(track.border[tile] != 0, lambda: _blend(old, cover, colour), lambda: old)
+            return new
 
         def draw_number(old: jax.Array, cover: jax.Array) -> jax.Array:
             return jnp.where(cover > 0, tile.astype(jnp.uint16), old)
@@ -84,10 +85,10 @@ def paint(track: Track) -> Texture:
 
     finest = jnp.zeros((SIZE, SIZE), jnp.uint16)
     numbers = jnp.full((NUMBER_SIZE, NUMBER_SIZE), NO_TILE, jnp.uint16)
-    finest, numbers = lax.fori_loop(0, track.count, paint_tile, (finest, numbers))
+    finest, numbers = lax.fori_loop(0, track.length, paint_tile, (finest, numbers))
     levels = [finest]
     for _ in range(1, LEVELS):
-        levels.append(stage(track.count > 0, _halve, levels[-1]))
+        levels.append(stage(jnp.asarray(track.length > 0), _halve, levels[-1]))
     return Texture(jnp.concatenate([level.ravel() for level in levels]), numbers.ravel())
 
 
@@ -97,11 +98,11 @@ class _Strips(NamedTuple):
     corner: jax.Array
     """int32 [strips, 2]: row and column of the window that holds a strip"""
     sides: jax.Array
-    """float32 [strips, 4, 3]: how far inside a texel is, (row, column, 1)·side + ½ of its width; low, high, start, end"""
+    """float32 [strips, 4, 3]: low, high, start, end: (row, column, 1)·side is the share of a texel inside"""
 
 
 def _measure(starts: jax.Array, ends: jax.Array, low: jax.Array, high: jax.Array, texel: float) -> _Strips:
-    """Strips between cross-sections [4, strips] (x, y, cos and sin of the way across) from ``low`` to ``high``."""
+    """Strips from ``low`` to ``high`` between cross-sections [4, strips]: x, y, cos, sin across the road."""
 
     def point(end: jax.Array, at: jax.Array) -> jax.Array:
         return end[:2] + at * end[2:]
@@ -136,7 +137,7 @@ def _draw(
     strip: jax.Array,
     change: Callable[[jax.Array, jax.Array], jax.Array],
 ) -> jax.Array:
-    """Apply ``change(old texels, share of them that the strip covers)`` to the square window around a strip."""
+    """Apply ``change(old texels, share of them that the strip covers)`` to the window around a strip."""
     corner, sides = strips.corner[strip], strips.sides[strip]
     row, column = jnp.arange(window, dtype=jnp.float32)[:, None], jnp.arange(window, dtype=jnp.float32)
     low, high, start, end = (jnp.clip(sides[k, 0] * row + (sides[k, 1] * column + sides[k, 2]), 0, 1) for k in range(4))

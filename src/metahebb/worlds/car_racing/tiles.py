@@ -1,7 +1,7 @@
 """The tiles of a track as things to touch: which of them the car's wheels and hull are on.
 
-A body touches a tile when its rectangle and the tile's quadrilateral are less than Box2D's two skins apart, by the
-separating axis theorem. The tiles worth testing come from a grid over the field.
+A body touches a tile when its rectangle and the tile's quadrilateral are less than Box2D's two skins apart,
+by the separating axis theorem. The tiles worth testing come from a grid over the field.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Tiles(NamedTuple):
     """The tiles of one track."""
 
     sides: jax.Array
-    """float32 [MAX_TILES + 1, 4, 4]: x and y of a corner, outward normal of the side from there to the next"""
+    """float32 [MAX_TILES + 1, 4, 4]: x and y of a corner, outward normal of the side to the next"""
     grid: jax.Array
     """int16 [CELLS, CELLS, SLOTS]: the tiles that a car whose origin is in a cell may touch"""
 
@@ -62,7 +62,7 @@ class Touch(NamedTuple):
 def lay_tiles(track: Track) -> Tiles:
     """Make the tiles of a track."""
     index = jnp.arange(MAX_TILES)
-    back = jnp.where(index == 0, track.count - 1, index - 1)
+    back = jnp.where(index == 0, track.length - 1, index - 1)
     across_x, across_y = TRACK_WIDTH * jnp.cos(track.beta), TRACK_WIDTH * jnp.sin(track.beta)
     left_x, left_y = track.x - across_x, track.y - across_y
     right_x, right_y = track.x + across_x, track.y + across_y
@@ -72,10 +72,10 @@ def lay_tiles(track: Track) -> Tiles:
     length = jnp.maximum(jnp.hypot(side_x, side_y), 1e-6)
     sides = jnp.stack([x, y, side_y / length, -side_x / length], 1)
 
-    exists = (index < track.count)[:, None, None]
+    exists = (index < track.length)[:, None, None]
     nowhere = jnp.broadcast_to(jnp.array([FAR_AWAY, FAR_AWAY, 0.0, 0.0])[:, None], (1, 4, 4))
     sides = jnp.concatenate([jnp.where(exists, sides, nowhere), nowhere])
-    return Tiles(sides, _list_tiles(sides[:, :2], track.count))
+    return Tiles(sides, _list_tiles(sides[:, :2], track.length))
 
 
 def _list_tiles(corners: jax.Array, count: jax.Array) -> jax.Array:
@@ -100,7 +100,8 @@ def _list_tiles(corners: jax.Array, count: jax.Array) -> jax.Array:
 
     grid = jnp.full((CELLS, CELLS, SLOTS), NO_TILE, jnp.int16)
     filled = jnp.zeros((CELLS, CELLS), jnp.int32)
-    return lax.fori_loop(0, count, enter, (grid, filled))[0]
+    listed: jax.Array = lax.fori_loop(0, count, enter, (grid, filled))[0]
+    return listed
 
 
 def touch(always: jax.Array, tiles: Tiles, car: Car) -> Touch:
@@ -129,7 +130,7 @@ def _rectangles(car: Car) -> jax.Array:
 
 
 def _gap(near: jax.Array, rectangles: jax.Array) -> jax.Array:
-    """How far each rectangle is from each tile, at least: float32 [lives, 6, SLOTS], negative if they overlap."""
+    """How far each rectangle is from each tile, negative if they overlap: float32 [lives, 6, SLOTS]."""
     x, y, cos, sin = (rectangles[:, k, :, None] for k in range(4))
     half_width, half_length = _HALF[:, 0, None], _HALF[:, 1, None]
     corners = [(near[:, 0, k, None] - x, near[:, 1, k, None] - y) for k in range(4)]

@@ -1,7 +1,7 @@
 """The track: a smooth random loop of tiles, the same one as Gymnasium's for the same random numbers.
 
-Twelve checkpoints at random radii are joined by a path that turns towards the next one; the last full lap of that
-path, cut at the start line, is the track. A lap whose ends do not meet is thrown away and drawn again.
+Twelve checkpoints at random radii are joined by a path that turns towards the next one; the last full lap of
+that path, cut at the start line, is the track. A lap whose ends do not meet is thrown away and drawn again.
 """
 
 from __future__ import annotations
@@ -35,18 +35,21 @@ MAX_TILES = 511
 
 
 class Track(NamedTuple):
-    """One lap, in the order of the tiles; tile i lies between points i and i − 1 (cyclic)."""
+    """One lap, in the order of the tiles; tile i lies between points i and i − 1 (cyclic).
 
-    count: np.ndarray
+    NumPy's arrays as they are drawn, JAX's with the lives as first axis once they are lived.
+    """
+
+    length: jax.Array
     """int32: number of tiles"""
-    beta: np.ndarray
+    beta: jax.Array
     """float32 [MAX_TILES]: direction across the road, radians"""
-    x: np.ndarray
+    x: jax.Array
     """float32 [MAX_TILES]: middle of the road"""
-    y: np.ndarray
+    y: jax.Array
     """float32 [MAX_TILES]"""
-    border: np.ndarray
-    """int8 [MAX_TILES]: side of the red and white border, −1 or +1 along the direction across; 0 without one"""
+    border: jax.Array
+    """int8 [MAX_TILES]: side of the border, −1 or +1 along the direction across; 0 without one"""
 
 
 def draw_track(rng: np.random.Generator) -> Track:
@@ -56,7 +59,7 @@ def draw_track(rng: np.random.Generator) -> Track:
         while True:
             track, closed = _lap(rng.random((CHECKPOINTS, 2)))
             if closed:
-                return Track(*(np.asarray(leaf) for leaf in track))
+                return jax.tree.map(np.asarray, track)
 
 
 class _Walk(NamedTuple):
@@ -169,8 +172,8 @@ def _borders(beta: jax.Array, count: jax.Array) -> jax.Array:
     for is_hard, _ in recent:
         border &= is_hard
 
-    # A border reaches three tiles back. The original marks in place from tile 0 on, so what reaches back over the
-    # start line is met a second time and reaches back further.
+    # A border reaches three tiles back. The original marks in place from tile 0 on, so what reaches back over
+    # the start line is met a second time and reaches back further.
     over_the_line = jnp.zeros_like(border)
     for back in range(1, BORDER_MIN_COUNT):
         over_the_line |= before(border, -back) & (index + back >= count)

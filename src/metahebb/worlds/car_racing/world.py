@@ -23,10 +23,10 @@ __all__ = ["CarRacing", "Life", "State", "draw_colours", "draw_life", "shown_num
 
 
 class Life(NamedTuple):
-    """What a seed decides."""
+    """What a seed decides: NumPy's arrays when drawn, JAX's with the lives as first axis once lived."""
 
     track: Track
-    colours: np.ndarray
+    colours: jax.Array | np.ndarray
     """float32 [3, 3]: road, field and grass, red, green, blue in 0–255"""
 
 
@@ -68,13 +68,15 @@ def draw_life(rng: np.random.Generator, domain_randomize: bool, colours: np.ndar
 class CarRacing:
     """CarRacing as a traced world.
 
-    Observations are uint8 [lives, 96, 96, 3]. Actions are float32 [lives, 3], steering in [−1, 1] (right positive),
-    gas and brake in [0, 1], or int32 [lives] if not ``continuous``: nothing, right, left, gas, brake. As in the
-    original, gas is clipped; steering beyond ±1 is no harder, and a brake above 0.9 blocks the wheels.
+    Observations are uint8 [lives, 96, 96, 3]. Actions are float32 [lives, 3], steering in [−1, 1] (right
+    positive), gas and brake in [0, 1], or int32 [lives] if not ``continuous``: nothing, right, left, gas,
+    brake. As in the original, gas is clipped; steering beyond ±1 is no harder, and a brake above 0.9 blocks
+    the wheels.
 
-    The reward of a step is 1000/N for each of the track's N tiles that a wheel touches for the first time, less 0.1;
-    a step that leaves the field gives −100. A life ends there, when all tiles are visited, or at tile 0 with
-    ``lap_complete_percent`` of them. The original's limit of 1,000 steps is left to whoever lives the life.
+    The reward of a step is 1000/N for each of the track's N tiles that a wheel touches for the first time,
+    less 0.1; a step that leaves the field gives −100. A life ends there, when all tiles are visited, or at
+    tile 0 with ``lap_complete_percent`` of them. The original's limit of 1,000 steps is left to whoever lives
+    the life.
 
     The same seed is the same track (and colours) as ``gymnasium.make("CarRacing-v3").reset(seed=seed)``.
 
@@ -98,17 +100,18 @@ class CarRacing:
             self.action_space = gymnasium.spaces.Discrete(5)
 
     def reset(self, seeds: np.ndarray) -> tuple[State, jax.Array]:
-        """Begin lives: ``seeds`` int [lives] → (state, first frames). Compiled once for each number of lives."""
+        """Begin lives: ``seeds`` int [lives] → (state, first frames). Compiled for each number of lives."""
         rngs = (seeding.np_random(int(seed))[0] for seed in seeds)
         return self.begin([draw_life(rng, self.domain_randomize) for rng in rngs])
 
     def begin(self, lives: list[Life]) -> tuple[State, jax.Array]:
         """Begin lives that are already drawn."""
-        return _begin(jax.tree.map(lambda *leaves: np.stack(leaves), *lives))
+        begun: tuple[State, jax.Array] = _begin(jax.tree.map(lambda *leaves: np.stack(leaves), *lives))
+        return begun
 
     def step(self, state: State, action: jax.Array) -> TracedStep:
         """Advance all lives by a fiftieth of a second. A life that has ended drives on."""
-        always = state.steps[0] >= 0
+        always = jnp.asarray(state.steps[0] >= 0)
         touched = touch(always, state.tiles, state.car)
         car = jax.vmap(physics.advance)(state.car, self._controls(action), state.on_road)
         was_visited, was_count = state.visited, state.visited_count
@@ -116,7 +119,7 @@ class CarRacing:
 
         # The tiles that were touched as the life began are paid for with its first step.
         paid = jnp.where(state.steps == 1, 0, was_count)
-        count = state.life.track.count
+        count = state.life.track.length
         reward = 1000.0 / count * (state.visited_count - paid) - 0.1
         first = state.visited[:, 0] & ~was_visited[:, 0]
         lap = first & (state.visited_count > self.lap_complete_percent * count)
@@ -138,7 +141,7 @@ def _begin(lives: Life) -> tuple[State, jax.Array]:
     x, y, beta = (values[:, 0] for values in (lives.track.x, lives.track.y, lives.track.beta))
     car = jax.vmap(physics.place)(x, y, beta)
     steps = jnp.zeros(x.shape, jnp.int32)
-    touched = touch(steps[0] == 0, tiles, car)
+    touched = touch(jnp.asarray(steps[0] == 0), tiles, car)
     stripes = (jnp.arange(MAX_TILES + 1) % 3).astype(jnp.uint8).at[NO_TILE].set(0)
     state = State(
         life=lives,
@@ -167,9 +170,16 @@ def _mark(state: State, touched: Touch) -> State:
 def shown_number(state: State) -> jax.Array:
     """The rewards so far, without the last step's −0.1, as a frame shows them: float32 [lives]."""
     paid_steps = jnp.maximum(state.steps - 1, 0)
-    return 1000.0 / state.life.track.count * state.visited_count - 0.1 * paid_steps
+    return 1000.0 / state.life.track.length * state.visited_count - 0.1 * paid_steps
 
 
 def _observe(state: State) -> jax.Array:
-    scene = Scene(state.car, state.steps, shown_number(state), state.texture, state.stripes, state.life.colours)
+    scene = Scene(
+        state.car,
+        state.steps,
+        shown_number(state),
+        state.texture,
+        state.stripes,
+        jnp.asarray(state.life.colours),
+    )
     return draw_frames(scene)
