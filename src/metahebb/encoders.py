@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, Protocol
 
 import gymnasium
@@ -199,7 +200,8 @@ def _resample(x: jax.Array, axis: int, target: int) -> jax.Array:
     for tap in range(taps):
         sources = [min(begin + tap, a - 1) for begin in first]
         overlaps = [
-            max(min(edges[i + 1], first[i] + tap + 1) - max(edges[i], first[i] + tap), Fraction(0)) for i in range(b)
+            max(Fraction(0), min(end, begin + tap + 1) - max(start, Fraction(begin + tap)))
+            for begin, (start, end) in zip(first, pairwise(edges), strict=True)
         ]
         weights = np.array([float(overlap / ratio) for overlap in overlaps], np.float32)
         shaped = weights.reshape([-1] + [1] * (x.ndim - axis - 2))
