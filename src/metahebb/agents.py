@@ -56,11 +56,9 @@ class Agent:
         with writing("The agent", path):
             configuration = portable(self.configuration, path.parent)
             parts = {name: np.asarray(part) for name, part in self.network.unflatten(self.genome).items()}
-            metadata = {
-                "metahebb": str(FORMAT),
-                "configuration": json.dumps(configuration.to_json()),
-                "record": json.dumps(dict(self.record)),
-            }
+            # One entry only: safetensors writes several in any order, and the same agent is to be the same file.
+            facts = {"format": FORMAT, "configuration": configuration.to_json(), "record": dict(self.record)}
+            metadata = {"metahebb": json.dumps(facts)}
             with replacing(path) as temporary:
                 safetensors.numpy.save_file(parts, temporary, metadata)
 
