@@ -47,5 +47,7 @@ def write_rule(function: Callable[..., Any], folder: Path) -> str:
                 f"give the rule as 'my_rules.py:{name}'."
             )
     path = folder / f"{name}.py"
-    path.write_text("\n".join([*sorted(lines), "", "", text]))
+    # The names in its annotations are not among what it uses.
+    header = ["from __future__ import annotations", "", *sorted(lines)]
+    path.write_text("\n".join([*header, "", "", text]))
     return f"{path}:{name}"

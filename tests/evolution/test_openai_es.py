@@ -1,0 +1,126 @@
+"""The search against METHOD's formulas in NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import optax
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metahebb.configuration import Configuration
+from metahebb.evolution.openai_es import OpenAIES, shaped_ranks
+from metahebb.evolution.populations import MirroredPopulation
+from metahebb.seeds import Stream, noise, start
+
+PARAMETERS, SYNAPTIC = 50, 35
+
+
+def settings(**changes: object) -> Configuration:
+    published = {"lr": 0.2, "sigma": 0.1, "population": 20, "seed": 7, "lr_decay": 0.5, "lr_minimum": 0.04}
+    return Configuration("gymnasium:CartPole-v1", **{**published, **changes})  # type: ignore[arg-type]
+
+
+def fitness_of(genomes: np.ndarray) -> np.ndarray:
+    """Something to climb, with ties."""
+    return np.round(-np.abs(genomes - 1).sum(axis=1))
+
+
+def average_ranks(fitness: np.ndarray) -> np.ndarray:
+    """Half of how many are below and how many are not above, one pair of members at a time."""
+    return np.array([sum(int(g < f) + int(g <= f) for g in fitness) - 1 for f in fitness]) / 2
+
+
+def test_generations_follow_the_published_formulas() -> None:
+    c = settings(sigma_decay=0.6, sigma_minimum=0.05)
+    strategy = OpenAIES(c, PARAMETERS, SYNAPTIC)
+    state = strategy.init()
+    mean, lr, sigma = state.mean.astype(np.float64), 0.2, 0.1
+    for generation in range(5):
+        # Ours, with the noise made by member.
+        population, state = strategy.ask(state, generation)
+        genomes = np.stack([population.genome(member) for member in range(c.population)])
+        fitness = fitness_of(genomes)
+        state = strategy.tell(
+            state, population, fitness, generation, lambda w, p=population: p.weighted_noise(range(len(w)), w)
+        )
+        # Theirs.
+        eps = np.stack([noise(7, generation, pair, PARAMETERS) for pair in range(10)]).astype(np.float64)
+        np.testing.assert_allclose(genomes[0::2], mean + sigma * eps, atol=1e-5)
+        np.testing.assert_allclose(genomes[1::2], mean - sigma * eps, atol=1e-5)
+        ranks = average_ranks(fitness) / (c.population - 1) - 0.5
+        ranks /= ranks.std()
+        gradient = sum(ranks[2 * k] * eps[k] - ranks[2 * k + 1] * eps[k] for k in range(10))
+        mean[:SYNAPTIC] += lr / (20 * sigma) * gradient[:SYNAPTIC]
+        if lr > 0.04:
+            lr *= 0.5
+        if sigma > 0.05:
+            sigma *= 0.6
+        mean[SYNAPTIC:] += lr / (20 * sigma) * gradient[SYNAPTIC:]
+        np.testing.assert_allclose(state.mean, mean, atol=2e-5)
+        assert (state.lr, state.sigma) == pytest.approx((lr, sigma))
+    assert lr == pytest.approx(0.025)
+    assert sigma == pytest.approx(0.036)
+
+
+@pytest.mark.parametrize(
+    ("name", "transformation"), [("adam", optax.scale_by_adam()), ("momentum", optax.trace(decay=0.9))]
+)
+def test_other_optimizers_transform_the_same_gradient(name: str, transformation: optax.GradientTransformation) -> None:
+    strategy = OpenAIES(settings(optimizer=name, lr_decay=1.0, sigma_decay=1.0), PARAMETERS, PARAMETERS)
+    state = strategy.init()
+    memory, mean = transformation.init(state.mean), state.mean
+    for generation in range(3):
+        population, state = strategy.ask(state, generation)
+        fitness = fitness_of(np.stack([population.genome(member) for member in range(20)]))
+        ranks = shaped_ranks(fitness)
+        total = population.weighted_noise(range(10), ranks[0::2] - ranks[1::2])
+        state = strategy.tell(state, population, fitness, generation, lambda weights, total=total: total)
+        step, memory = transformation.update(total / np.float32(20 * 0.1), memory)
+        mean = mean + np.float32(0.2) * np.asarray(step)
+        np.testing.assert_allclose(state.mean, mean, rtol=1e-5, atol=1e-6)
+
+
+@given(st.lists(st.integers(0, 5), min_size=2, max_size=40))
+def test_ranks_are_centred_and_ties_share_theirs(values: list[int]) -> None:
+    fitness = np.array(values, float)
+    ranks = shaped_ranks(fitness)
+    if len(set(values)) == 1:
+        assert (ranks == 0).all()
+        return
+    expected = average_ranks(fitness) / (len(values) - 1) - 0.5
+    np.testing.assert_allclose(ranks, expected / expected.std())
+
+
+def test_equal_fitness_moves_nothing() -> None:
+    strategy = OpenAIES(settings(), PARAMETERS, SYNAPTIC)
+    population, state = strategy.ask(strategy.init(), 0)
+    told = strategy.tell(
+        state, population, np.ones(20), 0, lambda weights: population.weighted_noise(range(10), weights)
+    )
+    np.testing.assert_array_equal(told.mean, state.mean)
+
+
+def test_noise_is_a_function_of_seed_generation_and_pair() -> None:
+    one = noise(1, 2, 3, 1000)
+    documented = np.random.SFC64(np.random.SeedSequence(entropy=1, spawn_key=(int(Stream.NOISE), 2, 3)))
+    np.testing.assert_array_equal(one, np.random.Generator(documented).standard_normal(1000, dtype=np.float32))
+    for other in (noise(2, 2, 3, 1000), noise(1, 3, 3, 1000), noise(1, 2, 4, 1000)):
+        assert abs(np.corrcoef(one, other)[0, 1]) < 0.15
+    assert abs(one.mean()) < 0.15
+    assert 0.9 < one.std() < 1.1
+
+
+def test_members_of_a_pair_mirror_each_other() -> None:
+    mean = np.arange(4, dtype=np.float32)
+    population = MirroredPopulation(mean, 0.5, 0, 0)
+    np.testing.assert_allclose(population.genome(6) + population.genome(7), 2 * mean, rtol=1e-6)
+    assert (population.genome(6) != population.genome(8)).all()
+
+
+def test_starts() -> None:
+    normal, uniform = start(0, 10_000, "normal", [0])[0], start(0, 10_000, "uniform", [0, 1])
+    assert 0.97 < normal.std() < 1.03
+    assert np.abs(uniform).max() <= 1
+    assert 0.56 < uniform[0].std() < 0.6
+    assert (uniform[0] != uniform[1]).all()

@@ -1,0 +1,228 @@
+"""Lives of networks against METHOD's formulas in NumPy: float64, one synapse's layer at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from metahebb.encoders import ImageEncoder, OneHotEncoder, VectorEncoder
+from metahebb.networks import Network
+from metahebb.normalisers import NORMALISERS
+from metahebb.rules import RULES
+
+# The table of rules, written down again: (pre as a column, post as a row, weight, coefficients by name).
+FORMULAS: dict[str, Callable[..., np.ndarray]] = {
+    "A": lambda i, j, w, g: g["A"] * i * j,
+    "AD": lambda i, j, w, g: g["A"] * i * j + g["D"],
+    "AD_lr": lambda i, j, w, g: g["lr"] * (g["A"] * i * j + g["D"]),
+    "ABC": lambda i, j, w, g: g["A"] * i * j + g["B"] * i + g["C"] * j,
+    "ABC_lr": lambda i, j, w, g: g["lr"] * (g["A"] * i * j + g["B"] * i + g["C"] * j),
+    "ABCD": lambda i, j, w, g: g["A"] * i * j + g["B"] * i + g["C"] * j + g["D"],
+    "ABCD_lr": lambda i, j, w, g: g["lr"] * (g["A"] * i * j + g["B"] * i + g["C"] * j + g["D"]),
+    "ABCD_lr_D_out": lambda i, j, w, g: g["lr"] * (g["A"] * i * j + g["B"] * i + g["C"] * j) + g["D"],
+    "ABCD_lr_D_in_and_out": lambda i, j, w, g: (
+        g["lr"] * (g["A"] * i * j + g["B"] * i + g["C"] * j + g["D_in"]) + g["D_out"]
+    ),
+    "oja": lambda i, j, w, g: g["lr"] * j * (i - j * w),
+}
+
+
+def normalised(name: str, w: np.ndarray) -> np.ndarray:
+    if name == "max-abs":
+        return w / np.abs(w).max()
+    if name == "l2":
+        return w / np.sqrt((w**2).sum(axis=0))
+    return np.clip(w, -1, 1) if name == "clip" else w
+
+
+def resized(image: np.ndarray, side: int = 84) -> np.ndarray:
+    """The mean of the area that each pixel of the smaller image covers."""
+
+    def areas(size: int) -> np.ndarray:
+        step = size / side
+        return np.array(
+            [[max(0.0, min((i + 1) * step, h + 1) - max(i * step, h)) / step for h in range(size)] for i in range(side)]
+        )
+
+    return np.einsum("ih,jw,hwc->ijc", areas(image.shape[0]), areas(image.shape[1]), image)
+
+
+def convolved(x: np.ndarray, filters: np.ndarray, stride: int) -> np.ndarray:
+    k = filters.shape[-1]
+    n = (len(x) - k) // stride + 1
+    out = np.empty((n, n, len(filters)))
+    for r in range(n):
+        for c in range(n):
+            window = x[r * stride : r * stride + k, c * stride : c * stride + k]
+            out[r, c] = np.einsum("rci,oirc->o", window, filters)
+    return out
+
+
+def pooled(x: np.ndarray) -> np.ndarray:
+    n = len(x) // 2
+    return x[: 2 * n, : 2 * n].reshape(n, 2, n, 2, -1).max(axis=(1, 3))
+
+
+def encoded(image: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    x = pooled(np.tanh(convolved(resized(image / 255), first, 1)))
+    return pooled(np.tanh(convolved(x, second, 2))).ravel()
+
+
+def live_in_numpy(
+    network: Network, genome: dict[str, np.ndarray], weights: list[np.ndarray], observations: np.ndarray
+) -> list[tuple[list[np.ndarray], list[np.ndarray]]]:
+    """(activities, weights after the update) of each step."""
+    moments = []
+    for observation in observations:
+        x = observation.astype(np.float64)
+        if observation.ndim == 3:
+            x = encoded(x, genome["encoder.0"], genome["encoder.1"])
+        activities = [x]
+        for i, w in enumerate(weights):
+            total = activities[-1] @ w
+            last = i == len(weights) - 1
+            activities.append(total if last and network.output_activation == "linear" else np.tanh(total))
+        updated = []
+        for i, w in enumerate(weights):
+            genes = {gene: genome[f"layers.{i}.{gene}"] for gene in network.genes}
+            assert network.rule is not None
+            change = FORMULAS[network.rule.name](activities[i][:, None], activities[i + 1][None, :], w, genes)
+            updated.append(normalised(network.normaliser, w + change))
+        weights = updated
+        moments.append((activities, weights))
+    return moments
+
+
+def check_life(network: Network, observations: np.ndarray, scale: float, tolerance: float) -> None:
+    lives = 3
+    flat = scale * np.random.default_rng(1).standard_normal((lives, network.parameters), dtype=np.float32)
+    genome = network.unflatten(jnp.asarray(flat))
+    weights = network.init(genome, jax.random.split(jax.random.key(2), lives))
+    expected = live_in_numpy(
+        network,
+        {name: np.asarray(part[1], np.float64) for name, part in genome.items()},
+        [np.asarray(layer.weights[1], np.float64) for layer in weights],
+        observations,
+    )
+    plasticity = network.express(genome)
+    act, learn = jax.jit(network.act), jax.jit(network.learn)
+    # Two other lives see other things.
+    rng = np.random.default_rng(3)
+    for observation, (activities, updated) in zip(observations, expected, strict=True):
+        seen = np.stack([rng.permuted(observation), observation, rng.permuted(observation)])
+        lived = act(plasticity, weights, seen)
+        weights = learn(plasticity, weights, lived)
+        for ours, theirs in zip(lived, activities, strict=True):
+            np.testing.assert_allclose(ours[1], theirs, atol=tolerance * max(1, np.abs(theirs).max()))
+        for layer, theirs in zip(weights, updated, strict=True):
+            np.testing.assert_allclose(layer.weights[1], theirs, atol=tolerance * max(1, np.abs(theirs).max()))
+
+
+@pytest.mark.parametrize("normaliser", NORMALISERS)
+@pytest.mark.parametrize("rule", RULES)
+def test_a_vector_networks_life(rule: str, normaliser: str) -> None:
+    network = Network(VectorEncoder(5), 3, RULES[rule], hidden=(7, 6), normaliser=normaliser)
+    observations = np.random.default_rng(0).standard_normal((30, 5)).astype(np.float32)
+    check_life(network, observations, scale=0.2, tolerance=1e-3)
+
+
+def test_the_vision_networks_life() -> None:
+    network = Network(ImageEncoder(96, 96, 3), 3, RULES["ABCD_lr"])
+    observations = np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3), np.uint8)
+    check_life(network, observations, scale=0.1, tolerance=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(210, 160, 3), (64, 64, 1), (84, 84, 4), (50, 120, 2)])
+def test_images_of_any_size(shape: tuple[int, int, int]) -> None:
+    encoder = ImageEncoder(*shape)
+    rng = np.random.default_rng(0)
+    filters = {n: jnp.asarray(rng.standard_normal((2, *s)), jnp.float32) for n, s in encoder.filters.items()}
+    images = rng.integers(0, 256, (2, *shape), np.uint8)
+    features = jax.jit(encoder.__call__)(filters, images)
+    for life in range(2):
+        first, second = (np.asarray(filters[f"encoder.{i}"][life], np.float64) for i in range(2))
+        np.testing.assert_allclose(features[life], encoded(images[life].astype(float), first, second), atol=1e-4)
+
+
+def test_published_sizes() -> None:
+    vision = Network(ImageEncoder(96, 96, 3), 3, RULES["ABCD_lr"])
+    assert (vision.synapses, vision.synaptic_parameters, vision.parameters) == (91_328, 456_640, 458_002)
+    quadruped = Network(VectorEncoder(28), 8, RULES["ABCD_lr"])
+    assert (quadruped.synapses, quadruped.parameters) == (12_288, 61_440)
+    static = dataclasses.replace(quadruped, rule=None)
+    assert static.parameters == 12_288
+
+
+def test_a_genome_survives_its_names() -> None:
+    network = Network(ImageEncoder(96, 96, 3), 3, RULES["ABC"], initial_weights="co-evolved")
+    flat = np.random.default_rng(0).standard_normal(network.parameters, dtype=np.float32)
+    parts = network.unflatten(flat)
+    assert list(parts) == list(network.genome)
+    assert {"layers.2.C", "encoder.1", "initial.0"} < set(parts)
+    np.testing.assert_array_equal(network.flatten(parts), flat)
+
+
+def test_co_evolved_weights_begin_a_life() -> None:
+    network = Network(VectorEncoder(4), 2, RULES["A"], hidden=(3,), initial_weights="co-evolved")
+    flat = np.arange(network.parameters, dtype=np.float32)[None]
+    weights = network.init(network.unflatten(flat), jax.random.split(jax.random.key(0), 1))
+    first = network.synaptic_parameters
+    np.testing.assert_array_equal(weights[0].weights[0].ravel(), np.arange(first, first + 12))
+
+
+def test_a_static_network_never_changes() -> None:
+    network = Network(VectorEncoder(4), 2, None, hidden=(3,), normaliser="none")
+    genome = network.unflatten(np.random.default_rng(0).standard_normal((2, network.parameters), dtype=np.float32))
+    weights = network.init(genome, jax.random.split(jax.random.key(0), 2))
+    plasticity = network.express(genome)
+    activities = network.act(plasticity, weights, np.ones((2, 4), np.float32))
+    for before, after in zip(weights, network.learn(plasticity, weights, activities), strict=True):
+        np.testing.assert_array_equal(before.weights, after.weights)
+    np.testing.assert_array_equal(weights[1].weights, genome["layers.1.weight"])
+
+
+@pytest.mark.parametrize("encoder", [VectorEncoder(6), ImageEncoder(96, 96, 3), OneHotEncoder(6, start=2)])
+def test_a_life_does_not_depend_on_its_place(encoder: Any) -> None:
+    network = Network(encoder, 3, RULES["ABCD_lr"], hidden=(16, 8))
+    rng, lives = np.random.default_rng(0), 16
+    flat = rng.standard_normal((lives, network.parameters), dtype=np.float32)
+    keys = jax.random.split(jax.random.key(1), lives)
+    if isinstance(encoder, ImageEncoder):
+        observations = rng.integers(0, 256, (5, lives, 96, 96, 3), np.uint8)
+    elif isinstance(encoder, OneHotEncoder):
+        observations = rng.integers(2, 8, (5, lives))
+    else:
+        observations = rng.standard_normal((5, lives, 6)).astype(np.float32)
+
+    @jax.jit
+    def step(plasticity: Any, weights: Any, observation: Any) -> Any:
+        activities = network.act(plasticity, weights, observation)
+        return network.learn(plasticity, weights, activities), activities
+
+    def live(order: np.ndarray) -> list[np.ndarray]:
+        genome = network.unflatten(jnp.asarray(flat[order]))
+        plasticity, weights = network.express(genome), network.init(genome, keys[order])
+        for observation in observations:
+            weights, activities = step(plasticity, weights, observation[order])
+        return [np.asarray(activities[-1]), np.asarray(weights[0].weights)]
+
+    order = rng.permutation(lives)
+    for straight, permuted in zip(live(np.arange(lives)), live(order), strict=True):
+        np.testing.assert_array_equal(straight[order], permuted)
+
+
+def test_zero_weights_stay_zero() -> None:
+    for name in NORMALISERS:
+        network = Network(VectorEncoder(3), 2, RULES["A"], hidden=(4,), initial_weights="zeros", normaliser=name)
+        genome = network.unflatten(np.zeros((1, network.parameters), np.float32))
+        weights = network.init(genome, jax.random.split(jax.random.key(0), 1))
+        plasticity = network.express(genome)
+        activities = network.act(plasticity, weights, np.ones((1, 3), np.float32))
+        learned = network.learn(plasticity, weights, activities)
+        assert all((np.asarray(layer.weights) == 0).all() for layer in learned)

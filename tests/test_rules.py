@@ -1,0 +1,109 @@
+"""Rules against numbers worked out by hand, and what a user's rule must be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metahebb.errors import UsageError
+from metahebb.rules import RULES, load_rule
+from metahebb.source import write_rule
+
+# pre = 2, post = 3, weight = 0.5; A = 1, B = 10, C = 100, D = 1000, η = 0.5 (D_in = 1000, D_out = 5)
+BY_HAND = {
+    "A": ([1], 6),
+    "AD": ([1, 1000], 1006),
+    "AD_lr": ([1, 1000, 0.5], 503),
+    "ABC": ([1, 10, 100], 326),
+    "ABC_lr": ([1, 10, 100, 0.5], 163),
+    "ABCD": ([1, 10, 100, 1000], 1326),
+    "ABCD_lr": ([1, 10, 100, 0.5, 1000], 663),
+    "ABCD_lr_D_out": ([1, 10, 100, 0.5, 1000], 1163),
+    "ABCD_lr_D_in_and_out": ([1, 10, 100, 0.5, 1000, 5], 668),
+    "oja": ([0.5], 0.75),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rule_by_hand(name: str) -> None:
+    coefficients, change = BY_HAND[name]
+    assert len(RULES[name].coefficients) == len(coefficients)
+    assert RULES[name](2.0, 3.0, 0.5, *coefficients) == change
+
+
+numbers = st.floats(-2, 2, width=32)
+
+
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.bilinear])
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_terms_are_the_rule(name: str, data: st.DataObject) -> None:
+    rule = RULES[name]
+    pre, post, weight, *coefficients = (jnp.float32(data.draw(numbers)) for _ in range(3 + len(rule.coefficients)))
+    a, b, c, d = rule.terms(*coefficients)
+    direct = rule(pre, post, weight, *coefficients)
+    np.testing.assert_allclose(a * pre * post + b * pre + c * post + d, direct, rtol=1e-5, atol=1e-5)
+
+
+def test_unknown_rule_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"Unknown rule 'abcd_LR'. Did you mean 'ABCD_lr'\?"):
+        load_rule("abcd_LR")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("def rule(pre, post, weight): return pre * post", "takes \\(pre, post, weight\\)"),
+        ("def rule(pre, post, weight, *coefficients): return pre", "each a positional parameter"),
+        ("def rule(pre, post, weight, A): raise KeyError('lost')", "raised KeyError"),
+        ("def rule(pre, post, weight, A): return (A * pre).sum(axis=0)[:2]", "returned shape"),
+        ("def rule(pre, post, weight, A): return A / (pre - pre)", "NaN or infinity"),
+        ("def rule(pre, post, weight, A): return A if pre.sum() > 0 else -A", "raised Tracer"),
+        ("def other(pre, post, weight, A): return A", "Unknown rule in mine.py 'rule'.*other"),
+        ("rule = 3", "Unknown rule in mine.py"),
+        ("def rule(:", "raised SyntaxError"),
+    ],
+)
+def test_a_bad_rule_is_told_why(tmp_path: Path, text: str, complaint: str) -> None:
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(UsageError, match=complaint):
+        load_rule("mine.py:rule", tmp_path)
+
+
+def test_a_rule_without_its_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no file"):
+        load_rule("mine.py:rule", tmp_path)
+    with pytest.raises(UsageError, match="not of the form"):
+        load_rule("mine.txt:rule", tmp_path)
+
+
+GAIN = 0.25
+
+
+def of_this_module(pre: jax.Array, post: jax.Array, weight: jax.Array, A: jax.Array) -> jax.Array:
+    """tanh(A·oi·oj)/4"""
+    return GAIN * jnp.tanh(A * pre * post)
+
+
+def test_a_function_is_written_with_what_it_uses(tmp_path: Path) -> None:
+    rule = load_rule(write_rule(of_this_module, tmp_path))
+    assert rule.formula == "tanh(A·oi·oj)/4"
+    np.testing.assert_allclose(rule(1.0, 0.5, 0.0, 2.0), 0.25 * np.tanh(1.0), rtol=1e-6)
+
+
+def test_a_function_that_cannot_stand_alone(tmp_path: Path) -> None:
+    table = {"a": 1.0}
+
+    def closed_over(pre, post, weight, A):  # type: ignore[no-untyped-def]
+        return table["a"] * A * pre * post
+
+    with pytest.raises(UsageError, match="uses 'table'"):
+        write_rule(closed_over, tmp_path)
+    with pytest.raises(UsageError, match="made with def"):
+        write_rule(lambda pre, post, weight, A: A, tmp_path)
