@@ -112,7 +112,7 @@ def evolve(
                     if (generation + 1) % c.validate_every == 0 or generation + 1 == c.generations:
                         score = validate(pool, agent)
                         metrics["validation"] = score
-                        if np.isfinite(score) and (best is None or score > best):
+                        if score is not None and (best is None or score > best):
                             best = score
                             Agent(c, agent.genome, {**agent.record, "validation": score}).save(
                                 run.folder / "best.safetensors"
@@ -200,13 +200,17 @@ def live(pool: Workers, c: Configuration, population: Any, generation: int, obse
         yield outcome
 
 
-def validate(pool: Workers, agent: Agent) -> float:
-    """The mean fitness of an agent's validation lives, which are the same at every validation of a run."""
+def validate(pool: Workers, agent: Agent) -> float | None:
+    """The mean fitness of an agent's validation lives, which are the same at every validation of a run.
+
+    As in a generation, a diverged life scores the worst of them; without any finite one there is no score (None).
+    """
     c = agent.configuration
     bodies = c.morphologies or ("",)
     lives = [life_of(0, i, c.seed, Stream.VALIDATION, body=bodies[i % len(bodies)]) for i in range(c.validation_lives)]
-    scores = live_agent(pool, agent, lives)
-    return float(np.mean([outcome.fitness for outcome in scores]))
+    raw = np.array([outcome.fitness for outcome in live_agent(pool, agent, lives)])
+    finite = np.isfinite(raw)
+    return float(np.where(finite, raw, raw[finite].min()).mean()) if finite.any() else None
 
 
 def live_agent(
