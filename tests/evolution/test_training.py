@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ENVIRONMENTS, kill, result, workers_of
 
 import metahebb
 from metahebb import Observer, Run, RunError
 from metahebb.lifetimes.lives import Outcome, life_of
 from metahebb.seeds import Stream
+from support import ENVIRONMENTS, kill, result, workers_of
 
 pytestmark = pytest.mark.xdist_group("training")
 
@@ -160,10 +159,10 @@ def test_a_run_goes_on_to_more_generations_as_if_it_had_been_meant_to(undisturbe
 
 
 @pytest.fixture
-def deadly() -> Iterator[dict[str, Any]]:
+def deadly() -> dict[str, Any]:
     """A task of which one life of the second generation kills its process, each time."""
     life = life_of(4, 0, 0, Stream.TRAINING, 1, 4)
-    yield {
+    return {
         "task": "gymnasium:Deadly-v0",
         "imports": (str(ENVIRONMENTS),),
         "env_args": {"deadly": [life.world]},
