@@ -7,30 +7,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from metahebb import cli
-
-
-class Answer(NamedTuple):
-    """What came of a command."""
-
-    code: int
-    out: str
-    err: str
+from support import Answer
 
 
 @pytest.fixture
-def metahebb(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> Callable[..., Answer]:
-    """``metahebb(*arguments)`` is the command's own entry point, called in this process, in an empty folder.
+def metahebb(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    """``metahebb(*arguments)`` is the command's own entry point, called in this process.
 
     Its worker processes are real. A process of its own would import JAX each time: two seconds.
     """
-    monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object) -> Answer:
         monkeypatch.setattr(sys, "argv", ["metahebb", *map(str, arguments)])

@@ -10,12 +10,20 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import safetensors
 
 ENVIRONMENTS = Path(__file__).with_name("environments.py")
 """Environments for ``--import``: one that is well, others that misbehave."""
+
+
+class Answer(NamedTuple):
+    """What came of a command."""
+
+    code: int
+    out: str
+    err: str
 
 
 def options(**settings: object) -> list[str]:

@@ -102,5 +102,5 @@ def test_workers_end_with_their_pool(target: Configuration) -> None:
 
 def test_what_an_environment_raises_is_the_run_s_error() -> None:
     c = configure("gymnasium:Faulty-v0", imports=(str(ENVIRONMENTS),), hidden=(4,), population=2)[0]
-    with Workers(c, 1) as pool, pytest.raises(RunError, match="^A worker failed with ZeroDivisionError: the wheel"):
+    with Workers(c, 1) as pool, pytest.raises(RunError, match=r"^A worker failed with ZeroDivisionError: the wheel"):
         lived(pool, c, parameters_of(c))
