@@ -5,11 +5,13 @@ RUN := runs/make-run-$(shell date +%Y%m%d-%H%M%S)
 
 .PHONY: run test check bench clean
 
-# Evolve for a few minutes, then score the evolved rules beside random ones on the same fresh lives.
+# Evolve for a few minutes, film a life, then score the evolved rules beside random ones on the same fresh lives.
 run: .venv/.ready
-	$(BIN)/metahebb train gymnasium:HalfCheetah-v5 --run $(RUN) --time-limit 4
+	$(BIN)/metahebb train car-racing --run $(RUN) --time-limit 5
+	$(BIN)/metahebb watch $(RUN) --video $(RUN)/life.mp4
 	$(BIN)/metahebb evaluate $(RUN) --lives 100 --beside-random
 	@echo "Fitness curve: $(RUN)/fitness.png"
+	@echo "Film of a life: $(RUN)/life.mp4"
 
 test: .venv/.ready-dev
 	$(BIN)/ruff check .
@@ -27,7 +29,7 @@ clean:
 	$(PYTHON) -m venv .venv
 
 .venv/.ready: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mujoco]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
 
 .venv/.ready-dev: .venv/bin/python pyproject.toml

@@ -56,11 +56,9 @@ class Agent:
         with writing("The agent", path):
             configuration = portable(self.configuration, path.parent)
             parts = {name: np.asarray(part) for name, part in self.network.unflatten(self.genome).items()}
-            metadata = {
-                "metahebb": str(FORMAT),
-                "configuration": json.dumps(configuration.to_json()),
-                "record": json.dumps(dict(self.record)),
-            }
+            # One entry only: safetensors writes several in any order, and the same agent is to be the same file.
+            facts = {"format": FORMAT, "configuration": configuration.to_json(), "record": dict(self.record)}
+            metadata = {"metahebb": json.dumps(facts)}
             with replacing(path) as temporary:
                 safetensors.numpy.save_file(parts, temporary, metadata)
 
@@ -108,15 +106,15 @@ def load_agent(path: str | Path) -> Agent:
             parts = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError) as e:
         raise UsageError(f"{str(path)!r} is not an agent, or it is cut off: {e}.") from e
-    if metadata.get("metahebb") != str(FORMAT):
-        raise UsageError(
-            f"{str(path)!r} is not an agent of metahebb's format {FORMAT} (its format is {metadata.get('metahebb')!r})."
-        )
-    configuration = located(
-        configuration_from_json(json.loads(metadata["configuration"]), f"The agent {str(path)!r}"),
-        path.parent,
-    )
-    agent = Agent(configuration, np.empty(0, np.float32), json.loads(metadata["record"]))
+    try:
+        facts = json.loads(metadata["metahebb"])
+        number, settings, record = facts["format"], facts["configuration"], facts["record"]
+    except (KeyError, TypeError, json.JSONDecodeError) as e:
+        raise UsageError(f"{str(path)!r} is a safetensors file, but not an agent of metahebb.") from e
+    if number != FORMAT:
+        raise UsageError(f"The agent {str(path)!r} has format {number!r}; this version reads format {FORMAT}.")
+    configuration = located(configuration_from_json(settings, f"The agent {str(path)!r}"), path.parent)
+    agent = Agent(configuration, np.empty(0, np.float32), record)
     shapes = {name: part.shape for name, part in parts.items()}
     if shapes != {name: tuple(shape) for name, shape in agent.network.genome.items()}:
         raise UsageError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from metahebb import __version__
 from metahebb.errors import MetahebbError, UsageError
@@ -29,7 +29,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
-stdout = Console(highlight=False, soft_wrap=True)
+# Nobody resizes a file or a pipe: tables get the room that they need there.
+stdout = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
 
 Workers = Annotated[int | None, typer.Option(help="Worker processes; default one per core.", show_default=False)]
 Imports = Annotated[
@@ -437,11 +438,16 @@ def list_tasks(imports: Imports = None) -> None:
     """List the tasks that there are."""
     from metahebb.tasks import describe_tasks
 
-    table = Table("task", "observation", "action", "bodies", "target")
-    for row in describe_tasks(tuple(imports or ())):
+    table = Table(Column("task", overflow="fold", min_width=36), "observation", "action", "bodies", "target")
+    rows = describe_tasks(tuple(imports or ()))
+    for row in (row for row in rows if len(row) > 2):
         table.add_row(*map(_escaped, row))
     stdout.print(table)
+    stdout.print("Not available here:")
+    for name, reason in (row for row in rows if len(row) == 2):
+        stdout.print(f"  {name}: {_escaped(reason)}")
     stdout.print("Any other registered environment: gymnasium:<id>, with --import for a module that registers it.")
+    stdout.print("Atari: gymnasium:ALE/<game>-v5, such as gymnasium:ALE/Breakout-v5.")
 
 
 @app.command("strategies")

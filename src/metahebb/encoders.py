@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, Protocol
 
 import gymnasium
@@ -45,6 +46,9 @@ class VectorEncoder:
 
     features: int
 
+    def __str__(self) -> str:
+        return f"{self.features} numbers"
+
     @property
     def filters(self) -> Mapping[str, tuple[int, ...]]:
         return {}
@@ -59,6 +63,9 @@ class OneHotEncoder:
 
     features: int
     start: int = 0
+
+    def __str__(self) -> str:
+        return f"one of {self.features}"
 
     @property
     def filters(self) -> Mapping[str, tuple[int, ...]]:
@@ -92,6 +99,9 @@ class ImageEncoder:
     # What the last pooling discards need not be computed: 9·2 outputs of the second convolution, hence 39 of the first.
     POOLED_1 = (2 * POOLED_2 - 1) * STRIDE_2 + KERNEL_2
     USED = 2 * POOLED_1 + KERNEL_1 - 1
+
+    def __str__(self) -> str:
+        return f"image, {self.height}×{self.width}×{self.channels}"
 
     @property
     def features(self) -> int:
@@ -199,7 +209,8 @@ def _resample(x: jax.Array, axis: int, target: int) -> jax.Array:
     for tap in range(taps):
         sources = [min(begin + tap, a - 1) for begin in first]
         overlaps = [
-            max(min(edges[i + 1], first[i] + tap + 1) - max(edges[i], first[i] + tap), Fraction(0)) for i in range(b)
+            max(Fraction(0), min(end, Fraction(begin + tap + 1)) - max(start, Fraction(begin + tap)))
+            for begin, (start, end) in zip(first, pairwise(edges), strict=True)
         ]
         weights = np.array([float(overlap / ratio) for overlap in overlaps], np.float32)
         shaped = weights.reshape([-1] + [1] * (x.ndim - axis - 2))

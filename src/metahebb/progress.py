@@ -17,7 +17,6 @@ from rich.progress import (
     Progress,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 
 from metahebb.evolution.runs import Run
@@ -73,8 +72,10 @@ class _Display(Observer):
             text += f", from generation {generation}"
         self._print(text)
         if self._progress is not None:
-            self._lives = self._progress.add_task("lives", total=None)
-            self._generations = self._progress.add_task("generations", total=self._total, completed=generation)
+            self._generations = self._progress.add_task(
+                "generations", total=self._total, completed=generation, left="compiling"
+            )
+            self._lives = self._progress.add_task("lives", total=None, left="")
 
     def lived(self, outcome: Outcome, lives: int) -> None:
         if self._progress is not None:
@@ -83,13 +84,13 @@ class _Display(Observer):
     def generation(self, metrics: dict[str, Any]) -> None:
         done = metrics["generation"] + 1
         line = _line(metrics, self._total)
+        left = f"{_duration(self._left(done))} left"
         if self._progress is None:
-            self._print(f"{line} · {_duration(self._left(done))} left")
+            self._print(f"{line} · {left}")
         else:
-            self._progress.update(self._generations, completed=done, description=line)
+            self._print(line)
+            self._progress.update(self._generations, completed=done, left=left)
             self._progress.reset(self._lives)
-            if metrics.get("validation") is not None:
-                self._print(line)
 
     def _left(self, done: int) -> float:
         now = time.monotonic()
@@ -117,7 +118,7 @@ def showing(run: Run, time_limit: float | None) -> Iterator[Observer]:
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
         )
         with Progress(*columns, console=console) as progress, _warnings(progress.console):
             yield _Display(progress, run, time_limit)

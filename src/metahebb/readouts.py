@@ -26,6 +26,9 @@ class DiscreteReadout:
     outputs: int
     start: int = 0
 
+    def __str__(self) -> str:
+        return f"one of {self.outputs}"
+
     def __call__(self, outputs: jax.Array) -> jax.Array:
         """Outputs [lives, outputs] → actions, int32 [lives]."""
         return jnp.argmax(outputs, axis=-1) + self.start
@@ -38,6 +41,11 @@ class BoxReadout:
     low: tuple[float, ...]
     high: tuple[float, ...]
     shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        limits = sorted({*zip(self.low, self.high, strict=True)})
+        numbers = f"{self.outputs} number{'s' if self.outputs > 1 else ''}"
+        return f"{numbers} in [{limits[0][0]:g}, {limits[0][1]:g}]" if len(limits) == 1 else numbers
 
     @property
     def outputs(self) -> int:

@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from metahebb.agents import Agent
+from metahebb.configuration import bodies_of
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.workers import Workers
 from metahebb.files import replacing
@@ -71,13 +72,12 @@ def film(agent: Agent, path: str | Path, *, seed: int = 0, number: int = 0) -> O
     """
     path = Path(path)
     _check_path(path)
-    life = life_of(0, number, seed, Stream.EVALUATION)
+    body, *_ = (*bodies_of(agent.task, agent.configuration.morphologies[:1]), "")
+    frames_per_second = _frames_per_second(agent.configuration.task)
+    life = life_of(0, number, seed, Stream.EVALUATION, body=body)
     genes = agent.genome[: agent.network.synaptic_parameters]
     fitness, steps = 0.0, 0
-    with (
-        Workers(agent.configuration, 1, render=True) as workers,
-        _encoding(path, _frames_per_second(agent.configuration.task)) as frames,
-    ):
+    with Workers(agent.configuration, 1, render=True) as workers, _encoding(path, frames_per_second) as frames:
         page: Page | None = None
         for moment in workers.record(agent.genome, life):
             if moment.fields["step"] != steps:
@@ -135,7 +135,7 @@ def _encoding(path: Path, frames_per_second: float) -> Iterator[IO[bytes]]:
             raise
         if process.wait() != 0:
             said.seek(0)
-            reason = said.read().decode(errors="replace").strip().rpartition("\n")[2]
+            reason = said.read().decode(errors="replace").strip().rpartition("\n")[2].rpartition("] ")[2]
             raise RunError(f"The film {str(path)!r} could not be written: {reason or 'ffmpeg failed'}.")
 
 
@@ -206,6 +206,9 @@ class Page:
         sheet = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
         draw = ImageDraw.Draw(sheet)
         self._draw_title(draw, agent)
+        height, width = self._picture
+        left = MARGIN + (PICTURE_WIDTH - width) // 2
+        draw.rectangle((left - 1, TOP - 1, left + width, TOP + height), outline=LINE)
         for i, (panel, layer) in enumerate(zip(self._panels, self._layers, strict=True)):
             self._draw_label(draw, i, panel, layer)
         self._draw_key(draw)
@@ -226,9 +229,11 @@ class Page:
 
     def _coloured(self, panel: Panel, weights: np.ndarray) -> np.ndarray:
         shown = panel.shown(weights)
-        # One fixed scale for the whole film: what has no bound is squeezed between those of the colours.
-        scaled = shown if self._bounded else shown / (1 + np.abs(shown))
-        index = np.nan_to_num(127.5 + 127.5 * np.clip(scaled, -1, 1), nan=127.5).astype(np.uint8)
+        # One fixed scale for the whole film. Normalised weights are small but for a few, hence the root; weights that
+        # nothing holds grow a thousandfold in a life, hence the logarithm.
+        size = np.abs(shown)
+        scaled = np.sqrt(size) if self._bounded else np.log1p(10 * size) / np.log1p(1e4)
+        index = np.nan_to_num(127.5 + 127.5 * np.copysign(np.minimum(scaled, 1), shown), nan=127.5).astype(np.uint8)
         down, across = panel.cell
         return COLOURS[index].repeat(down, axis=0).repeat(across, axis=1)
 
@@ -236,7 +241,7 @@ class Page:
         strip = Image.new("RGB", (PICTURE_WIDTH, COUNTER_HEIGHT), PAPER)
         draw = ImageDraw.Draw(strip)
         draw.text((0, 4), f"step {step}", INK, self._font)
-        draw.text((PICTURE_WIDTH, 4), f"reward {reward:,.1f}", INK, self._font, anchor="ra")
+        draw.text((PICTURE_WIDTH, 4), f"reward {reward:,.1f}".replace("-", "−"), INK, self._font, anchor="ra")
         return np.asarray(strip)
 
     def _draw_title(self, draw: ImageDraw.ImageDraw, agent: Agent) -> None:
@@ -254,19 +259,17 @@ class Page:
         across = "outputs" if panel.turned else "inputs"
         largest = f", the largest of each {panel.block}×{panel.block} shown" if panel.block > 1 else ""
         note = f"{across} across{largest}"
-        draw.text((left + WEIGHTS_WIDTH, baseline), note, FAINT, _font(13), anchor="rs")
+        draw.text((left + width, baseline), note, FAINT, _font(13), anchor="rs")
 
     def _draw_key(self, draw: ImageDraw.ImageDraw) -> None:
         """The bar of colours and what they mean."""
-        right, top, width = WIDTH - MARGIN, HEIGHT - MARGIN - 34, 256
+        right, top, width = WIDTH - MARGIN - 16, HEIGHT - MARGIN - 34, 256
         for i, colour in enumerate(COLOURS.tolist()):
             draw.line((right - width + i, top, right - width + i, top + 12), tuple(colour))
         draw.rectangle((right - width - 1, top - 1, right, top + 13), outline=LINE)
-        ticks = {0: "−1", 0.5: "0", 1: "1"}
-        if not self._bounded:
-            ticks = {0: "−∞", 0.25: "−1", 0.5: "0", 0.75: "1", 1: "∞"}
-        for where, text in ticks.items():
-            draw.text((right - width + where * width, top + 18), text, FAINT, _font(13), anchor="ma")
+        ticks = ("−1", "−¼", "0", "¼", "1") if self._bounded else ("−1000", "−10", "0", "10", "1000")
+        for i, text in enumerate(ticks):
+            draw.text((right - width + i * width / 4, top + 18), text, FAINT, _font(13), anchor="ma")
         draw.text((right - width - 24, top + 6), "weight", FAINT, _font(13), anchor="rm")
 
 

@@ -46,14 +46,10 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, then delete those that are no longer kept; raises RunError if the disk refuses."""
     leaves = {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(checkpoint.state))}
     facts = {"generation": checkpoint.generation, "best": checkpoint.best, "barren": checkpoint.barren}
-    metadata = {
-        "facts": json.dumps(facts),
-        "begun": json.dumps(checkpoint.state is not None),
-        "checksum": str(_checksum(leaves)),
-    }
+    about = {"facts": facts, "begun": checkpoint.state is not None, "checksum": _checksum(leaves)}
     path = folder / f"{checkpoint.generation:06d}.safetensors"
     with writing("The checkpoint", path), replacing(path) as temporary:
-        safetensors.numpy.save_file(leaves, temporary, metadata)
+        safetensors.numpy.save_file(leaves, temporary, {"metahebb": json.dumps(about)})
     for old in _newest_first(folder)[KEPT:]:
         old.unlink(missing_ok=True)
 
@@ -66,22 +62,22 @@ def load_newest(folder: Path, strategy: Strategy) -> Checkpoint:
     for path in _newest_first(folder):
         try:
             return _load(path, strategy)
-        except (safetensors.SafetensorError, OSError, KeyError, ValueError) as e:
+        except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as e:
             logger.warning("Checkpoint %s is damaged (%s); going back to the one before.", path.name, e)
     raise RunError(f"{str(folder)!r} has no checkpoint that is whole.")
 
 
 def _load(path: Path, strategy: Strategy) -> Checkpoint:
     with safetensors.safe_open(path, framework="numpy") as file:
-        metadata = file.metadata()
+        about = json.loads(file.metadata()["metahebb"])
         leaves = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if int(metadata["checksum"]) != _checksum(leaves):
+    if about["checksum"] != _checksum(leaves):
         raise ValueError("its checksum differs")
     state = None
-    if json.loads(metadata["begun"]):
+    if about["begun"]:
         template, structure = jax.tree.flatten(strategy.template())
         state = jax.tree.unflatten(structure, [_as(leaves[str(i)], like) for i, like in enumerate(template)])
-    return Checkpoint(state=state, **json.loads(metadata["facts"]))
+    return Checkpoint(state=state, **about["facts"])
 
 
 def _as(leaf: np.ndarray, like: Any) -> Any:

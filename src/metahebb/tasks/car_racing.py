@@ -44,6 +44,9 @@ class Readout:
 
     outputs: int = 3
 
+    def __str__(self) -> str:
+        return "steering, gas, brake"
+
     def __call__(self, outputs: jax.Array) -> jax.Array:
         """Outputs [lives, 3] → actions, float32 [lives, 3]."""
         steer, gas, brake = outputs[:, 0], outputs[:, 1], outputs[:, 2]

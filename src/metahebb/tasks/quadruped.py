@@ -42,6 +42,9 @@ class Readout:
 
     outputs: int = 8
 
+    def __str__(self) -> str:
+        return "8 torques in [-1, 1]"
+
     def __call__(self, outputs: jax.Array) -> jax.Array:
         """Outputs [lives, 8] → actions, float32 [lives, 8]."""
         return outputs

@@ -45,10 +45,8 @@ def make_task(name: str, options: Options | None = None, imports: tuple[str, ...
 
 
 def describe_tasks(imports: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """(name, observation, action, bodies, target) of every task, the named ones first.
-
-    Environments are listed in their newest version; those whose packages are missing are listed without their spaces.
-    """
+    """(name, observation, action, bodies, target) of every task, the named ones first, environments in their newest
+    version; (name, reason) of those that cannot be made here."""
     for module in imports:
         import_user_module(module)
     rows: list[tuple[str, ...]] = []
@@ -56,7 +54,7 @@ def describe_tasks(imports: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
         try:
             task = make_task(name)
         except UsageError as e:
-            rows.append((name, str(e), "", "", ""))
+            rows.append((name, str(e)))
             continue
         target = "" if task.target is None else f"{task.target:g}"
         rows.append((name, str(task.encoder), str(task.readout), ", ".join(task.bodies), target))

@@ -1,0 +1,163 @@
+"""Films of real lives, read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import imageio_ffmpeg
+import numpy as np
+import pytest
+
+from metahebb.agents import Agent
+from metahebb.analysis.video import COLOURS, HEIGHT, WEIGHTS_WIDTH, WIDTH, Page, Panel, film, lay_out
+from metahebb.api import evaluate
+from metahebb.configuration import configure
+from metahebb.errors import UsageError
+
+
+def random_agent(task: str, **options: Any) -> Agent:
+    configuration, _, network = configure(task, **options)
+    return Agent(configuration, np.random.default_rng(1).standard_normal(network.parameters).astype(np.float32))
+
+
+def frames_of(path: Path) -> tuple[np.ndarray, float]:
+    """uint8 [frames, height, width, 3] of a film, and its frames per second."""
+    reader = imageio_ffmpeg.read_frames(path)
+    meta = next(reader)
+    width, height = meta["size"]
+    return np.stack([np.frombuffer(data, np.uint8).reshape(height, width, 3) for data in reader]), meta["fps"]
+
+
+def areas(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The parts of frames that show the world, and the weights."""
+    left = WIDTH - WEIGHTS_WIDTH - 48
+    return frames[:, 104:640, :left].astype(int), frames[:, 104:640, left + 24 :].astype(int)
+
+
+def changes(area: np.ndarray) -> np.ndarray:
+    """How much each frame differs from the one before: mean grey levels, [frames − 1]."""
+    return np.abs(np.diff(area, axis=0)).mean(axis=(1, 2, 3))
+
+
+def test_film_of_cartpole_is_the_life_that_an_evaluation_lives(tmp_path: Path) -> None:
+    agent = random_agent("gymnasium:CartPole-v1")
+    path = tmp_path / "life.mp4"
+
+    outcome = film(agent, path, seed=3)
+
+    frames, rate = frames_of(path)
+    assert frames.shape == (outcome.steps, HEIGHT, WIDTH, 3)
+    assert rate == gymnasium.make("CartPole-v1").metadata["render_fps"]
+    assert outcome.fitness == outcome.steps
+    assert outcome.fitness == evaluate(agent, 1, seed=3, workers=1).mean
+    assert [file.name for file in tmp_path.iterdir()] == ["life.mp4"]
+    world, weights = areas(frames)
+    assert (np.abs(np.diff(world, axis=0)).max(axis=(1, 2, 3)) > 40).all(), "the pole moves in every frame"
+    assert (changes(weights) > 0.5).all()
+
+
+def test_film_of_a_car_in_the_traced_world(tmp_path: Path) -> None:
+    path = tmp_path / "life.mp4"
+
+    outcome = film(random_agent("car-racing"), path)
+
+    frames, rate = frames_of(path)
+    world, weights = areas(frames)
+    assert frames.shape == (outcome.steps, HEIGHT, WIDTH, 3)
+    assert rate == 50
+    green = (world[..., 1] > world[..., 0] + 60) & (world[..., 1] > world[..., 2] + 60)
+    assert green.mean() > 0.2, "grass"
+    assert (changes(weights) > 0.5).all()
+
+
+def test_static_weights_do_not_change(tmp_path: Path) -> None:
+    film(random_agent("gymnasium:CartPole-v1", static=True), tmp_path / "life.mp4")
+    frames, _ = frames_of(tmp_path / "life.mp4")
+    world, weights = areas(frames)
+    assert np.abs(np.diff(world, axis=0)).max() > 40
+    assert (changes(weights) < 0.05).all(), "but for the noise of compression"
+
+
+def test_gif(tmp_path: Path) -> None:
+    outcome = film(random_agent("gymnasium:CartPole-v1"), tmp_path / "life.gif")
+    frames, rate = frames_of(tmp_path / "life.gif")
+    assert (tmp_path / "life.gif").read_bytes()[:6] == b"GIF89a"
+    assert rate == pytest.approx(25, rel=0.01)
+    assert frames.shape[1:] == (450, 800, 3)
+    assert abs(len(frames) - outcome.steps / 2) <= 1
+
+
+def test_colours_are_those_of_the_weights() -> None:
+    agent = random_agent("gymnasium:CartPole-v1")
+    page = Page(agent, (400, 600))
+    weights = [np.zeros(layer, np.float32) for layer in agent.network.layers]
+    weights[1][127, 63], weights[1][0, 0] = 1, -0.25
+
+    frame = page.draw(np.zeros((400, 600, 3), np.uint8), weights, 1, 1.0)
+
+    panel = lay_out(agent.network.layers, WEIGHTS_WIDTH, HEIGHT - 172)[1]
+    height, width = panel.size((128, 64))
+    shown = frame[104 + panel.top : 104 + panel.top + height, -24 - WEIGHTS_WIDTH :][:, :width]
+    down, across = panel.cell
+    assert (shown[-down:, -across:] == COLOURS[255]).all()
+    assert (shown[:down, :across] == COLOURS[63]).all()
+    assert (shown[:down, across:] == COLOURS[127]).all()
+
+
+def test_of_a_block_the_largest_weight_is_shown() -> None:
+    weights = np.zeros((5, 4), np.float32)
+    weights[1, 1], weights[0, 0], weights[4, 3] = -3, 2, 1
+    panel = Panel(0, False, 2, (1, 1))
+    np.testing.assert_array_equal(panel.shown(weights), [[-3, 0, 0], [0, 0, 1]])
+    assert panel.size((5, 4)) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [(648, 128), (128, 64), (64, 3)],
+        [(28, 128), (128, 64), (64, 8)],
+        [(4, 2)],
+        [(348, 128), (128, 64), (64, 17)],
+        [(5000, 512), (512, 512), (512, 6)],
+        [(64, 64)] * 6,
+    ],
+    ids=str,
+)
+def test_panels_fit_and_do_not_overlap(layers: list[tuple[int, int]]) -> None:
+    panels = lay_out(layers, 648, 550)
+    bottom = 0
+    for panel, layer in zip(panels, layers, strict=True):
+        height, width = panel.size(layer)
+        assert panel.top > bottom
+        assert 0 < width <= 648
+        assert height >= 24 or len(layers) == 6
+        bottom = panel.top + height
+    assert bottom <= 550
+
+
+class Blind(gymnasium.Env[np.ndarray, int]):
+    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+
+def test_what_cannot_be_filmed_is_said_before_work_starts(tmp_path: Path) -> None:
+    agent = random_agent("gymnasium:CartPole-v1")
+    (tmp_path / "folder.mp4").mkdir()
+    for path, sentence in {
+        tmp_path / "life.avi": "accepted are .mp4 and .gif",
+        tmp_path / "nowhere" / "life.mp4": "no folder to lie in",
+        tmp_path / "folder.mp4": "the place of a folder",
+    }.items():
+        with pytest.raises(UsageError, match=sentence):
+            film(agent, path)
+    gymnasium.register("Blind-v0", Blind)
+    try:
+        with pytest.raises(UsageError, match="makes no pictures"):
+            film(random_agent("gymnasium:Blind-v0"), tmp_path / "life.mp4")
+    finally:
+        gymnasium.registry.pop("Blind-v0")
+    assert [file.name for file in tmp_path.iterdir()] == ["folder.mp4"]
