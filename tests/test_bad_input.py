@@ -30,9 +30,12 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
     "an environment's version": (["gymnasium:CartPole-v7"], ["'CartPole-v7'", "CartPole-v1"]),
     "an environment like no other": (["gymnasium:zzzzzz"], ["'zzzzzz'", "metahebb tasks"]),
     "an environment with a bad name": (["gymnasium:"], ["''"]),
-    "a rule": ([TASK, "--rule", "ABDC_lr"], ["'ABDC_lr'", "Did you mean 'ABCD_lr'", "my_rules.py:my_rule"]),
+    "a rule": ([TASK, "--rule", "ABCD_rl"], ["'ABCD_rl'", "Did you mean 'ABCD_lr'", "my_rules.py:my_rule"]),
     "a strategy": ([TASK, "--strategy", "SNESS"], ["'SNESS'", "Did you mean 'SNES'"]),
-    "a strategy that needs more": ([TASK, "--strategy", "LES"], ["'LES'", "it also needs"]),
+    "a strategy that needs more": (
+        [TASK, "--strategy", "RandomSearch"],
+        ["'RandomSearch'", "it also needs sampling_fn"],
+    ),
     "an option of a strategy": (
         [TASK, "--strategy", "SNES", "--strategy-option", "std_initt=1"],
         ["'std_initt'", "Did you mean 'std_init'"],
@@ -51,7 +54,7 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
     "a preset": ([TASK, "--preset", "papper"], ["'papper'", "Did you mean 'paper'"]),
     "an option": ([TASK, "--popluation", "4"], ["--popluation", "--population"]),
     "an option without its value": ([TASK, "--population"], ["--population"]),
-    "a number that is none": ([TASK, "--population", "many"], ["--population", "many"]),
+    "a number that is none": ([TASK, "--population", "many"], ["--population", "valid integer"]),
     "two tasks": ([TASK, TASK], ["extra argument"]),
     "an odd population": ([TASK, "--population", "7"], ["--population is 7", "even", "8 would do"]),
     "no population": ([TASK, "--population", "0"], ["--population is 0", "1 or more"]),
@@ -96,7 +99,7 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
     "a rule that raises": ([TASK, "--rule", "rules.py:raises"], ["ZeroDivisionError", "small layer"]),
     "a rule that branches": ([TASK, "--rule", "rules.py:branches"], ["TracerBoolConversionError", "small layer"]),
     "a rule of the wrong shape": ([TASK, "--rule", "rules.py:tall"], ["shape (4, 3)", "(3, 4)"]),
-    "a rule of no shape": ([TASK, "--rule", "rules.py:silent"], ["rules.py:silent"]),
+    "a rule of nothing": ([TASK, "--rule", "rules.py:silent"], ["rules.py:silent", "returned None"]),
     "a rule of NaN": ([TASK, "--rule", "rules.py:nowhere"], ["NaN or infinity"]),
     "a run that exists": ([TASK, "--run", "run"], ["'run' exists", "--resume"]),
     "a folder that exists": ([TASK, "--run", "folder"], ["'folder' exists"]),
@@ -106,16 +109,19 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
     "a configuration of another kind": (["--config", "other.json"], ["'other.json'", "not a configuration"]),
     "a configuration of another format": (["--config", "future.json"], ["'future.json'", "format 99", "format 1"]),
     "a configuration with a typo": (["--config", "typo.json"], ["'popluation'", "Did you mean 'population'"]),
-    "a configuration with a wrong type": (["--config", "type.json"], ["type.json", "hidden"]),
+    "a configuration with a wrong type": (["--config", "type.json"], ["type.json", "hidden is 4"]),
     "an agent that is not there": ([TASK, "--from", "nobody"], ["no agent or run at 'nobody'"]),
     "an agent that is cut off": ([TASK, "--from", "cut.safetensors"], ["'cut.safetensors'", "cut off"]),
     "an agent that is none": ([TASK, "--from", "rules.py"], ["'rules.py'", "not an agent"]),
-    "somebody else's agent": ([TASK, "--from", "foreign.safetensors"], ["'foreign.safetensors'", "not an agent"]),
+    "somebody else's agent": (
+        [TASK, "--from", "foreign.safetensors"],
+        ["'foreign.safetensors'", "not an agent of metahebb"],
+    ),
     "an agent for another task": (
         ["gymnasium:CartPole-v1", "--from", "agent.safetensors"],
         ["'gymnasium:Target-v0'", "'gymnasium:CartPole-v1'", "does not fit"],
     ),
-    "an agent of another format": ([TASK, "--from", "future.safetensors"], ["format 1", "'99'"]),
+    "an agent of another format": ([TASK, "--from", "future.safetensors"], ["format 99", "format 1"]),
     "an agent with NaN": ([TASK, "--from", "nan.safetensors"], ["'nan.safetensors'", "not finite"]),
     "a run to resume that is not there": (["--resume", "nowhere"], ["no run folder 'nowhere'"]),
     "a run to resume that is none": (["--resume", "folder"], ["'folder' is not a run", "config.json"]),
@@ -136,7 +142,8 @@ OTHERS: dict[str, tuple[list[str], list[str]]] = {
     "a run without an agent": (["evaluate", "run"], ["'run' has no agent yet"]),
     "a folder that is no run": (["evaluate", "folder"], ["'folder'"]),
     "an evaluation of no lives": (["evaluate", "agent.safetensors", "--lives", "0"], ["--lives is 0"]),
-    "a negative seed": (["evaluate", "agent.safetensors", "--seed", "-1"], ["--seed is -1"]),
+    "an evaluation's seed": (["evaluate", "agent.safetensors", "--seed", "-1"], ["--seed is -1"]),
+    "a film's seed": (["watch", "agent.safetensors", "--seed", "-1"], ["--seed is -1"]),
     "an evaluation's body": (["evaluate", "agent.safetensors", "--morphology", "x"], ["--morphology"]),
     "an evaluation by nobody": (["evaluate", "agent.safetensors", "--workers", "-2"], ["--workers is -2"]),
     "an agent to watch": (["watch", "nobody"], ["no agent or run at 'nobody'"]),
@@ -183,8 +190,8 @@ def things(tmp_path_factory: pytest.TempPathFactory) -> Path:
     package.Agent(configuration, agent.genome * np.nan).save(folder / "nan.safetensors")
     safetensors.numpy.save_file({"x": np.ones(3)}, folder / "foreign.safetensors")
     parts = safetensors.numpy.load_file(folder / "agent.safetensors")
-    metadata = {"metahebb": "99", "configuration": json.dumps(written), "record": "{}"}
-    safetensors.numpy.save_file(parts, folder / "future.safetensors", metadata)
+    facts = {"format": 99, "configuration": written, "record": {}}
+    safetensors.numpy.save_file(parts, folder / "future.safetensors", {"metahebb": json.dumps(facts)})
     return folder
 
 
