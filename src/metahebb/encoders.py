@@ -197,33 +197,33 @@ def _stage(going: jax.Array, function: Callable[..., jax.Array], *arguments: jax
 def _resample(x: jax.Array, axis: int, target: int) -> jax.Array:
     """``target`` samples along an axis, each the mean of the area that it covers.
 
-    The pattern of areas repeats: with size/target = a/b in lowest terms, every a inputs become b outputs.
+    The pattern of areas repeats: with size/target = a/b in lowest terms, every a inputs become b outputs. Where a = s·b
+    + 1, as in 96 → 84, every area of a pattern begins s inputs after the one before: their parts are slices, which XLA
+    fuses. Elsewhere it would gather, sixty times as slowly as a product with the matrix of all areas.
     """
+    areas = _areas(x.shape[axis], target)
     ratio = Fraction(x.shape[axis], target)
     a, b = ratio.numerator, ratio.denominator
-    edges = [i * ratio for i in range(b + 1)]
-    first = [math.floor(edge) for edge in edges[:-1]]
-    taps = max(math.ceil(edge) - begin for edge, begin in zip(edges[1:], first, strict=True))
+    if (a - 1) % b:
+        return jnp.moveaxis(jnp.tensordot(areas, x.astype(jnp.float32), (1, axis)), 0, axis)
+    spacing = a // b
     x = x.reshape(*x.shape[:axis], x.shape[axis] // a, a, *x.shape[axis + 1 :])
     terms = []
-    for tap in range(taps):
-        sources = [min(begin + tap, a - 1) for begin in first]
-        overlaps = [
-            max(Fraction(0), min(end, Fraction(begin + tap + 1)) - max(start, Fraction(begin + tap)))
-            for begin, (start, end) in zip(first, pairwise(edges), strict=True)
-        ]
-        weights = np.array([float(overlap / ratio) for overlap in overlaps], np.float32)
-        shaped = weights.reshape([-1] + [1] * (x.ndim - axis - 2))
-        terms.append(_pick(x, sources, axis + 1).astype(jnp.float32) * shaped)
+    for part in range(math.ceil(ratio)):
+        inputs = jax.lax.slice_in_dim(x, part, part + spacing * (b - 1) + 1, spacing, axis + 1)
+        weights = np.array([areas[i, i * spacing + part] for i in range(b)])
+        terms.append(inputs.astype(jnp.float32) * weights.reshape([-1] + [1] * (x.ndim - axis - 2)))
     return _sum(terms).reshape(*x.shape[:axis], target, *x.shape[axis + 2 :])
 
 
-def _pick(x: jax.Array, indices: list[int], axis: int) -> jax.Array:
-    """x at the indices along an axis, as a slice where they are evenly spaced: XLA fuses slices, but no gathers."""
-    steps = set(np.diff(indices).tolist()) or {1}
-    if len(steps) == 1 and (step := steps.pop()) > 0:
-        return jax.lax.slice_in_dim(x, indices[0], indices[-1] + 1, step, axis)
-    return jnp.take(x, np.array(indices), axis=axis)
+def _areas(size: int, target: int) -> np.ndarray:
+    """How much of each of ``size`` inputs each of ``target`` equal areas covers, in areas: float32 [target, size]."""
+    edges = [Fraction(i * size, target) for i in range(target + 1)]
+    covered = [
+        [max(Fraction(0), min(end, Fraction(i + 1)) - max(begin, Fraction(i))) for i in range(size)]
+        for begin, end in pairwise(edges)
+    ]
+    return np.array([[float(part * target / size) for part in row] for row in covered], np.float32)
 
 
 def encoder_for(space: gymnasium.Space[Any]) -> Encoder:
