@@ -133,7 +133,8 @@ def evolve(
                 if reason is None and time_limit is not None and time.monotonic() - began >= time_limit:
                     reason = "time"
                 if time.monotonic() - drawn > CURVE_SECONDS:
-                    draw_curve(history, run.curve, c.task)
+                    with writing("The fitness curve", run.curve):
+                        draw_curve(history, run.curve, c.task)
                     drawn = time.monotonic()
     finally:
         if history:
@@ -277,12 +278,15 @@ def scoreboard_of(run: Run) -> Callable[[dict[str, Any]], None]:
         from tensorboard.summary import Writer
     except ImportError:
         return lambda metrics: None
-    writer = Writer(str(run.folder / "tensorboard"))
+    folder = run.folder / "tensorboard"
+    with writing("TensorBoard's folder", folder):
+        writer = Writer(str(folder))
 
     def mirror(metrics: dict[str, Any]) -> None:
-        for name, value in metrics.items():
-            if name != "generation" and value is not None:
-                writer.add_scalar(name, value, metrics["generation"])
-        writer.flush()
+        with writing("TensorBoard's folder", folder):
+            for name, value in metrics.items():
+                if name != "generation" and value is not None:
+                    writer.add_scalar(name, value, metrics["generation"])
+            writer.flush()
 
     return mirror
