@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,6 +39,14 @@ class Deadly(Target):
         if self.age == 4 and self.seed in self.deadly:
             os._exit(9)
         return super().step(action)
+
+
+class Endless(Target):
+    """Never comes back from its first step."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        time.sleep(1000)
+        raise AssertionError
 
 
 class Faulty(Target):
@@ -78,6 +87,6 @@ class WholeNumbers(Target):
 
 
 for environment in (
-    Target, Deadly, Faulty, Unrewarding, DictObservation, TextObservation, SeveralSwitches, WholeNumbers,
+    Target, Deadly, Endless, Faulty, Unrewarding, DictObservation, TextObservation, SeveralSwitches, WholeNumbers,
 ):  # fmt: skip
     gymnasium.register(f"{environment.__name__}-v0", entry_point=environment)

@@ -173,6 +173,8 @@ def test_lives_that_kill_their_worker_end_the_run(deadly: dict[str, Any], tmp_pa
     with pytest.raises(RunError, match=r"^3 workers died over the same lives; the last one ended with code 9\.$"):
         metahebb.train(run=tmp_path / "run", workers=2, **deadly, **SETTINGS)
     run = metahebb.open_run(tmp_path / "run")
+    # It was tried three times, no more and no less.
+    assert (run.folder / "log.txt").read_text().count("A worker ended with code 9; its lives are lived again.") == 2
     assert [line["generation"] for line in run.metrics()] == [0]
     assert run.latest.record == {"generation": 0}
     assert workers_of() == []

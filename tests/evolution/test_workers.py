@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,10 +13,12 @@ import pytest
 
 from metahebb.configuration import Configuration, configure
 from metahebb.errors import RunError
+from metahebb.evolution.messages import Message, receive, send
 from metahebb.evolution.populations import MirroredPopulation
 from metahebb.evolution.training import lives_of, strategy_of
 from metahebb.evolution.workers import Workers
-from metahebb.lifetimes.lives import Outcome
+from metahebb.lifetimes.lives import Outcome, life_of
+from metahebb.seeds import Stream
 from support import ENVIRONMENTS, kill, workers_of
 
 pytestmark = pytest.mark.xdist_group("workers")
@@ -98,6 +103,31 @@ def test_workers_end_with_their_pool(target: Configuration) -> None:
         processes = pool.processes
         assert sorted(workers_of()) == sorted(processes)
     assert workers_of() == []
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_worker_ends_when_its_parent_is_gone(busy: bool) -> None:
+    c, _, network = configure("gymnasium:Endless-v0", imports=(str(ENVIRONMENTS),), hidden=(4,), population=2)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "metahebb.evolution.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        send(worker.stdin, Message("start", {"configuration": c.to_json(), "render": False}))
+        assert receive(worker.stdout) == Message("ready")
+        if busy:
+            genomes = np.zeros((1, network.parameters), np.float32)
+            lives = [life_of(0, 0, 0, Stream.TRAINING)]
+            send(worker.stdin, Message("live", {"lives": lives, "first": 0}, {"genomes": genomes}))
+            time.sleep(0.5)
+        assert worker.poll() is None
+        # What a killed parent's pipe does.
+        worker.stdin.close()
+        assert worker.wait(5) == 0
+    finally:
+        worker.kill()
+        worker.wait()
 
 
 def test_what_an_environment_raises_is_the_run_s_error() -> None:
