@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -38,11 +37,10 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """``start(*arguments)`` starts the command as a process of its own; those that are left are killed at the end."""
     started = []
 
-    def run(*arguments: object, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    def run(*arguments: object) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "metahebb.cli", *map(str, arguments)],
             cwd=tmp_path,
-            env={**os.environ, **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

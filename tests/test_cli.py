@@ -24,7 +24,7 @@ pytestmark = [
 
 TASK = "gymnasium:CartPole-v1"
 SETTINGS: dict[str, Any] = {
-    "population": 64,
+    "population": 32,
     "lives": 8,
     "generations": 9,
     "validate_every": 2,

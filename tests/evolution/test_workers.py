@@ -60,25 +60,25 @@ def target() -> Configuration:
     return configure("gymnasium:Target-v0", imports=(str(ENVIRONMENTS),), hidden=(4,), population=6)[0]
 
 
-def lived(pool: Workers, c: Configuration, parameters: int) -> Sequence[Outcome]:
-    return sorted(pool.live(lives_of(c, 0), np.zeros((c.population, parameters), np.float32)))
+PARAMETERS = 5 * (3 * 4 + 4 * 3)
+"""Five coefficients for each synapse of the networks 3→4→3 below."""
 
 
-def parameters_of(c: Configuration) -> int:
-    return 5 * (3 * 4 + 4 * 3)
+def lived(pool: Workers, c: Configuration) -> Sequence[Outcome]:
+    return sorted(pool.live(lives_of(c, 0), np.zeros((c.population, PARAMETERS), np.float32)))
 
 
 def test_a_worker_that_is_killed_while_it_starts_is_replaced(target: Configuration) -> None:
     with Workers(target, 1) as pool:
         kill(pool.processes)
-        assert [outcome.steps for outcome in lived(pool, target, parameters_of(target))] == 6 * [10]
+        assert [outcome.steps for outcome in lived(pool, target)] == 6 * [10]
         assert pool.restarts == 1
 
 
 def test_a_worker_that_is_killed_while_it_waits_is_replaced(target: Configuration) -> None:
     with Workers(target, 1) as pool:
         pool.wait()
-        population = MirroredPopulation(np.zeros(parameters_of(target), np.float32), 1.0, 0, 0)
+        population = MirroredPopulation(np.zeros(PARAMETERS, np.float32), 1.0, 0, 0)
         pool.set_population(population)
         before = sorted(pool.live(lives_of(target, 0)))
         kill(pool.processes)
@@ -133,4 +133,4 @@ def test_a_worker_ends_when_its_parent_is_gone(busy: bool) -> None:
 def test_what_an_environment_raises_is_the_run_s_error() -> None:
     c = configure("gymnasium:Faulty-v0", imports=(str(ENVIRONMENTS),), hidden=(4,), population=2)[0]
     with Workers(c, 1) as pool, pytest.raises(RunError, match=r"^A worker failed with ZeroDivisionError: the wheel"):
-        lived(pool, c, parameters_of(c))
+        lived(pool, c)
