@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from metahebb.agents import Agent, load_agent, located
-from metahebb.configuration import bodies_of, configure, read_configuration
+from metahebb.configuration import bodies_of, check_seed, configure, read_configuration
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.evosax_strategies import EvosaxStrategy
 from metahebb.evolution.populations import MirroredPopulation
@@ -226,6 +226,7 @@ def evaluate(
     check_resources(workers, None)
     if not isinstance(lives, int) or lives < 1:
         raise UsageError(f"--lives is {lives!r}; it must be a whole number, 1 or more.")
+    check_seed(seed)
     agent = agent.best if isinstance(agent, Run) else agent if isinstance(agent, Agent) else load_agent(agent)
     if simulator is not None:
         agent = dataclasses.replace(agent, configuration=dataclasses.replace(agent.configuration, simulator=simulator))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,11 @@ class Configuration:
     """a validation score that ends the run"""
 
     def __post_init__(self) -> None:
-        """Raises UsageError for a value that is out of its range or unknown by name."""
+        """Raises UsageError for a value of the wrong type, out of its range or unknown by name."""
+        for f in dataclasses.fields(self):
+            value, accepts = getattr(self, f.name), _ACCEPTS.get(str(f.type))
+            if accepts is not None and not accepts(value):
+                raise UsageError(f"{f.name} is {value!r}; it must be of type {f.type}.")
         for name, accepted in {
             "initial_weights": (*INITIAL_WEIGHTS, CO_EVOLVED),
             "normaliser": tuple(NORMALISERS),
@@ -114,10 +118,9 @@ class Configuration:
                 raise UsageError(f"--{_option(name)} is {value!r}; it must be a finite number, 0 or more.")
         if self.target is not None and not _is_number(self.target):
             raise UsageError(f"--target is {self.target!r}; it must be a finite number.")
-        if not all(isinstance(size, int) and size >= 1 for size in self.hidden):
+        if not all(size >= 1 for size in self.hidden):
             raise UsageError(f"--hidden is {self.hidden!r}; it must be whole numbers, 1 or more, such as 128,64.")
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
-            raise UsageError(f"--seed is {self.seed!r}; it must be a whole number from 0 to 2^63 − 1.")
+        check_seed(self.seed)
         if self.strategy == "openai-es":
             if self.population % 2:
                 raise UsageError(
@@ -132,6 +135,24 @@ class Configuration:
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values, with the format's number."""
         return {"format": FORMAT, **dataclasses.asdict(self)}
+
+
+def check_seed(seed: int) -> None:
+    """Raise UsageError for a seed that is none."""
+    if not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise UsageError(f"--seed is {seed!r}; it must be a whole number from 0 to 2^63 − 1.")
+
+
+_ACCEPTS: Mapping[str, Callable[[Any], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "str | None": lambda value: value is None or isinstance(value, str),
+    "bool": lambda value: isinstance(value, bool),
+    "tuple[str, ...]": lambda value: isinstance(value, tuple) and all(isinstance(item, str) for item in value),
+    "tuple[int, ...]": lambda value: isinstance(value, tuple) and all(type(item) is int for item in value),
+    "Mapping[str, Any]": lambda value: isinstance(value, Mapping),
+    "Mapping[str, float | str]": lambda value: isinstance(value, Mapping),
+}
+"""What a setting may be, by the type that it is declared with; numbers have sentences of their own."""
 
 
 def _option(name: str) -> str:
@@ -170,7 +191,9 @@ def configure(task: str, preset: str | None = None, **options: Any) -> tuple[Con
     Options that are None are left to the preset, then to the task. Raises UsageError for anything that is known to be
     bad before work starts.
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in options.items() if value is not None
+    }
     known = {f.name for f in dataclasses.fields(Configuration)}
     for name in given:
         if name not in known:
@@ -256,9 +279,12 @@ def configuration_from_json(data: Any, source: str) -> Configuration:
         if name not in known:
             raise UsageError(f"{source}: {unknown('setting', name, sorted(known))}")
     for name in ("imports", "hidden", "morphologies"):
-        if name in values:
+        if isinstance(values.get(name), list):
             values[name] = tuple(values[name])
-    return Configuration(**values)
+    try:
+        return Configuration(**values)
+    except UsageError as e:
+        raise UsageError(f"{source}: {e}") from e
 
 
 def read_configuration(path: Path) -> Configuration:

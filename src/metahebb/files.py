@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from metahebb.errors import RunError
 
 __all__ = ["replacing", "writing"]
@@ -17,9 +19,10 @@ def writing(what: str, path: Path) -> Iterator[None]:
     """Turn a full or read-only disk into one sentence."""
     try:
         yield
-    except OSError as e:
+    except (OSError, SafetensorError) as e:
+        reason = e.strerror or e if isinstance(e, OSError) else e
         raise RunError(
-            f"{what} {str(path)!r} could not be written: {e.strerror or e}. What was written before is intact; "
+            f"{what} {str(path)!r} could not be written: {reason}. What was written before is intact; "
             "free space or choose another place, then go on with --resume."
         ) from e
 

@@ -192,13 +192,15 @@ def rule_from_function(function: Function, name: str, file: str) -> Rule:
     except Exception as e:
         reason = str(e).strip().partition("\n")[0]
         raise UsageError(f"Rule {name!r} raised {type(e).__name__} when tried on a small layer: {reason}") from e
+    if not isinstance(change, jax.Array):
+        raise UsageError(f"Rule {name!r} returned {change!r}; it must return one change per synapse.")
     try:
-        fits = jnp.broadcast_shapes(jnp.shape(change), (3, 4)) == (3, 4)
-    except (ValueError, TypeError):
+        fits = jnp.broadcast_shapes(change.shape, (3, 4)) == (3, 4)
+    except ValueError:
         fits = False
     if not fits:
         raise UsageError(
-            f"Rule {name!r} returned shape {jnp.shape(change)} for pre (3, 1), post (1, 4), weight (3, 4); "
+            f"Rule {name!r} returned shape {change.shape} for pre (3, 1), post (1, 4), weight (3, 4); "
             "it must return one change per synapse, (3, 4)."
         )
     if not bool(jnp.isfinite(change).all()):

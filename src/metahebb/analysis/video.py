@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from metahebb.agents import Agent
-from metahebb.configuration import bodies_of
+from metahebb.configuration import bodies_of, check_seed
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.workers import Workers
 from metahebb.files import replacing
@@ -72,6 +72,7 @@ def film(agent: Agent, path: str | Path, *, seed: int = 0, number: int = 0) -> O
     """
     path = Path(path)
     _check_path(path)
+    check_seed(seed)
     body, *_ = (*bodies_of(agent.task, agent.configuration.morphologies[:1]), "")
     frames_per_second = _frames_per_second(agent.configuration.task)
     life = life_of(0, number, seed, Stream.EVALUATION, body=body)

@@ -54,6 +54,12 @@ def check_strategy(name: str) -> None:
         raise UsageError(f"Strategy {name!r} of evosax cannot be used here: {reason}.")
 
 
+def _number(option: str, value: object) -> float:
+    if not isinstance(value, bool | int | float):
+        raise UsageError(f"--strategy-option {option} is {value!r}; it must be a number.")
+    return float(value)
+
+
 @dataclass(frozen=True)
 class EvosaxStrategy:
     """An evosax strategy over genomes of ``parameters`` numbers. evosax minimises, so it is told −fitness."""
@@ -70,10 +76,10 @@ class EvosaxStrategy:
             optimizer = str(options.pop("optimizer", "sgd"))
             if optimizer not in OPTIMIZERS:
                 raise unknown("optimizer", optimizer, OPTIMIZERS)
-            chosen["optimizer"] = OPTIMIZERS[optimizer](float(options.pop("learning_rate", 0.05)))
+            chosen["optimizer"] = OPTIMIZERS[optimizer](_number("learning_rate", options.pop("learning_rate", 0.05)))
         for name in list(options):
             if name in arguments and isinstance(arguments[name].default, bool | int | float):
-                chosen[name] = type(arguments[name].default)(options.pop(name))
+                chosen[name] = type(arguments[name].default)(_number(name, options.pop(name)))
         made = algorithm(
             population_size=self.configuration.population,
             solution=np.zeros(self.parameters, np.float32),
@@ -90,7 +96,7 @@ class EvosaxStrategy:
                 if "optimizer" in arguments:
                     accepted += ["learning_rate", "optimizer"]
                 raise unknown(f"option of strategy {self.configuration.strategy}", name, accepted)
-        return made, made.default_params.replace(**{name: float(value) for name, value in options.items()})
+        return made, made.default_params.replace(**{name: _number(name, value) for name, value in options.items()})
 
     @property
     def _by_distribution(self) -> bool:

@@ -89,14 +89,27 @@ class Run:
         return kept
 
     @contextlib.contextmanager
-    def opened(self) -> Iterator[None]:
-        """Hold the folder for one process, with a log; raises UsageError if another holds it."""
+    def held(self) -> Iterator[None]:
+        """Hold the folder for one process; raises UsageError if another holds it."""
         lock = FileLock(self.folder / ".lock")
-        try:
-            with writing("The lock", self.folder / ".lock"):
+        with writing("The lock", self.folder / ".lock"):
+            try:
                 lock.acquire(blocking=False)
-        except Timeout as e:
-            raise UsageError(f"Another process is working on the run {str(self.folder)!r}.") from e
+            except Timeout as e:
+                raise UsageError(f"Another process is working on the run {str(self.folder)!r}.") from e
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        """Hold the folder as ``held`` does, with a log."""
+        with self.held(), self._logged():
+            yield
+
+    @contextlib.contextmanager
+    def _logged(self) -> Iterator[None]:
         logger = logging.getLogger("metahebb")
         with writing("The log", self.folder / "log.txt"):
             handler = logging.FileHandler(self.folder / "log.txt")
@@ -111,7 +124,6 @@ class Run:
             logger.setLevel(level)
             logger.removeHandler(handler)
             handler.close()
-            lock.release()
 
 
 def default_folder(task: str) -> Path:
@@ -153,7 +165,10 @@ def open_run(folder: Path) -> Run:
 
 
 def extended(run: Run, generations: int | None) -> Run:
-    """The run with another number of generations to go to, written into its configuration."""
+    """The run with another number of generations to go to, written into its configuration.
+
+    Raises UsageError if another process holds the run.
+    """
     if generations is None:
         return run
     configuration = dataclasses.replace(run.configuration, generations=generations)
@@ -162,6 +177,6 @@ def extended(run: Run, generations: int | None) -> Run:
         # Who asks for more generations of a run that has reached its target does not want to stop there again.
         configuration = dataclasses.replace(configuration, target=None)
     path = run.folder / "config.json"
-    with writing("The configuration", path), replacing(path) as temporary:
+    with run.held(), writing("The configuration", path), replacing(path) as temporary:
         temporary.write_text(json.dumps(portable(configuration, run.folder).to_json(), indent=2) + "\n")
     return Run(run.folder, configuration)

@@ -112,7 +112,7 @@ def evolve(
                     if (generation + 1) % c.validate_every == 0 or generation + 1 == c.generations:
                         score = validate(pool, agent)
                         metrics["validation"] = score
-                        if np.isfinite(score) and (best is None or score > best):
+                        if score is not None and (best is None or score > best):
                             best = score
                             Agent(c, agent.genome, {**agent.record, "validation": score}).save(
                                 run.folder / "best.safetensors"
@@ -133,7 +133,8 @@ def evolve(
                 if reason is None and time_limit is not None and time.monotonic() - began >= time_limit:
                     reason = "time"
                 if time.monotonic() - drawn > CURVE_SECONDS:
-                    draw_curve(history, run.curve, c.task)
+                    with writing("The fitness curve", run.curve):
+                        draw_curve(history, run.curve, c.task)
                     drawn = time.monotonic()
     finally:
         if history:
@@ -200,13 +201,17 @@ def live(pool: Workers, c: Configuration, population: Any, generation: int, obse
         yield outcome
 
 
-def validate(pool: Workers, agent: Agent) -> float:
-    """The mean fitness of an agent's validation lives, which are the same at every validation of a run."""
+def validate(pool: Workers, agent: Agent) -> float | None:
+    """The mean fitness of an agent's validation lives, which are the same at every validation of a run.
+
+    As in a generation, a diverged life scores the worst of them; without any finite one there is no score (None).
+    """
     c = agent.configuration
     bodies = c.morphologies or ("",)
     lives = [life_of(0, i, c.seed, Stream.VALIDATION, body=bodies[i % len(bodies)]) for i in range(c.validation_lives)]
-    scores = live_agent(pool, agent, lives)
-    return float(np.mean([outcome.fitness for outcome in scores]))
+    raw = np.array([outcome.fitness for outcome in live_agent(pool, agent, lives)])
+    finite = np.isfinite(raw)
+    return float(np.where(finite, raw, raw[finite].min()).mean()) if finite.any() else None
 
 
 def live_agent(
@@ -273,12 +278,15 @@ def scoreboard_of(run: Run) -> Callable[[dict[str, Any]], None]:
         from tensorboard.summary import Writer
     except ImportError:
         return lambda metrics: None
-    writer = Writer(str(run.folder / "tensorboard"))
+    folder = run.folder / "tensorboard"
+    with writing("TensorBoard's folder", folder):
+        writer = Writer(str(folder))
 
     def mirror(metrics: dict[str, Any]) -> None:
-        for name, value in metrics.items():
-            if name != "generation" and value is not None:
-                writer.add_scalar(name, value, metrics["generation"])
-        writer.flush()
+        with writing("TensorBoard's folder", folder):
+            for name, value in metrics.items():
+                if name != "generation" and value is not None:
+                    writer.add_scalar(name, value, metrics["generation"])
+            writer.flush()
 
     return mirror

@@ -1,0 +1,54 @@
+"""The command, as tests run it: in this process where that will do, as a process of its own where it must die."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from metahebb import cli
+from support import Answer
+
+
+@pytest.fixture
+def metahebb(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    """``metahebb(*arguments)`` is the command's own entry point, called in this process.
+
+    Its worker processes are real. A process of its own would import JAX each time: two seconds.
+    """
+
+    def run(*arguments: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["metahebb", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        out, err = capfd.readouterr()
+        assert exit_.value.code is None or isinstance(exit_.value.code, int)
+        return Answer(exit_.value.code or 0, out, err)
+
+    return run
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """``start(*arguments)`` starts the command as a process of its own; those that are left are killed at the end."""
+    started = []
+
+    def run(*arguments: object) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "metahebb.cli", *map(str, arguments)],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()

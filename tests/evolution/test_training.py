@@ -1,0 +1,216 @@
+"""Runs have the same results to the last bit, whoever lives their lives and however often they are stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import metahebb
+from metahebb import Observer, Run, RunError
+from metahebb.lifetimes.lives import Outcome, life_of
+from metahebb.seeds import Stream
+from support import ENVIRONMENTS, kill, result, workers_of
+
+pytestmark = pytest.mark.xdist_group("training")
+
+TASK = "gymnasium:CartPole-v1"
+SETTINGS: dict[str, Any] = {
+    "hidden": (8,),
+    "population": 16,
+    "generations": 3,
+    "lives": 2,
+    "validate_every": 1,
+    "validation_lives": 3,
+}
+STRATEGIES: dict[str, dict[str, Any]] = {
+    "adam": {"optimizer": "adam"},
+    "with a distribution": {"strategy": "SNES"},
+    "with a population": {"strategy": "DifferentialEvolution"},
+}
+
+
+class Killer(Observer):
+    """Kills a worker of this process with SIGKILL after the fifth life of a generation."""
+
+    def __init__(self, generation: int) -> None:
+        self.generation_to_come, self.doomed, self.lives, self.killed = 0, generation, 0, 0
+
+    def lived(self, outcome: Outcome, lives: int) -> None:
+        self.lives += 1
+        if self.generation_to_come == self.doomed and self.lives == 5:
+            kill(workers_of()[:1])
+            self.killed += 1
+
+    def generation(self, metrics: dict[str, Any]) -> None:
+        self.generation_to_come, self.lives = metrics["generation"] + 1, 0
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return metahebb.train(TASK, run=tmp_path_factory.mktemp("runs") / "undisturbed", workers=1, **SETTINGS)
+
+
+@pytest.fixture
+def copy(undisturbed: Run, tmp_path: Path) -> Path:
+    """A copy of the undisturbed run, to be damaged."""
+    return Path(shutil.copytree(undisturbed.folder, tmp_path / "copy"))
+
+
+def forget(run: Path, generations: int) -> None:
+    """Make of a run one that was killed after so many generations, in the middle of the next."""
+    for path in (run / "checkpoints").iterdir():
+        if int(path.stem) > generations:
+            path.unlink()
+
+
+def test_a_run_has_a_line_and_a_checkpoint_for_each_generation(undisturbed: Run) -> None:
+    metrics = undisturbed.metrics()
+    assert [line["generation"] for line in metrics] == [0, 1, 2]
+    assert all(line["lives"] == 32 and line["steps"] >= 32 * 8 and line["diverged"] == 0 for line in metrics)
+    assert all(line["fitness_mean"] == pytest.approx(line["steps"] / 32) for line in metrics)
+    assert sorted(path.name for path in undisturbed.checkpoints.iterdir()) == [
+        f"{generation:06d}.safetensors" for generation in (1, 2, 3)
+    ]
+    assert undisturbed.best.record["validation"] == max(line["validation"] for line in metrics)
+    assert undisturbed.latest.record["generation"] == 2
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_the_number_of_workers_changes_nothing(undisturbed: Run, tmp_path: Path, workers: int) -> None:
+    run = metahebb.train(TASK, run=tmp_path / "run", workers=workers, **SETTINGS)
+    assert result(run.folder) == result(undisturbed.folder)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_that_is_killed_is_replaced(undisturbed: Run, tmp_path: Path, workers: int) -> None:
+    killer = Killer(generation=1)
+    run = metahebb.train(TASK, run=tmp_path / "run", workers=workers, observer=killer, **SETTINGS)
+    assert killer.killed == 1
+    assert "A worker was killed by signal 9; its lives are lived again." in (run.folder / "log.txt").read_text()
+    assert result(run.folder) == result(undisturbed.folder)
+
+
+@pytest.mark.parametrize("generations", [0, 1])
+def test_resuming_changes_nothing(undisturbed: Run, copy: Path, generations: int) -> None:
+    forget(copy, generations)
+    if generations == 0:
+        # The checkpoint that precedes all lives is pruned in the undisturbed run; a run without any starts there.
+        assert not list((copy / "checkpoints").iterdir())
+    metahebb.resume(copy, workers=1)
+    assert result(copy) == result(undisturbed.folder)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_resuming_changes_nothing_for_strategies_with_more_state(tmp_path: Path, strategy: str) -> None:
+    run = metahebb.train(TASK, run=tmp_path / "run", workers=1, **SETTINGS, **STRATEGIES[strategy])
+    undisturbed = result(run.folder)
+    forget(run.folder, 1)
+    metahebb.resume(run, workers=1)
+    assert result(run.folder) == undisturbed
+
+
+@pytest.mark.parametrize("damage", ["cut off", "a flipped bit", "empty"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(
+    undisturbed: Run, copy: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    newest = copy / "checkpoints" / "000003.safetensors"
+    whole = newest.read_bytes()
+    middle = len(whole) // 2
+    newest.write_bytes(
+        {
+            "cut off": whole[:middle],
+            "a flipped bit": whole[:-1] + bytes([whole[-1] ^ 1]),
+            "empty": b"",
+        }[damage]
+    )
+    with caplog.at_level(logging.WARNING, "metahebb"):
+        metahebb.resume(copy, workers=1)
+    assert "Checkpoint 000003.safetensors is damaged" in caplog.text
+    assert result(copy) == result(undisturbed.folder)
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_says_so(copy: Path) -> None:
+    for path in (copy / "checkpoints").iterdir():
+        path.write_bytes(path.read_bytes()[:20])
+    before = result(copy)
+    with pytest.raises(RunError, match="has no checkpoint that is whole"):
+        metahebb.resume(copy, workers=1)
+    assert result(copy) == before
+
+
+def test_a_line_of_metrics_that_is_cut_off_is_written_again(undisturbed: Run, copy: Path) -> None:
+    forget(copy, 2)
+    metrics = copy / "metrics.jsonl"
+    metrics.write_text(metrics.read_text()[:-30])
+    metahebb.resume(copy, workers=1)
+    assert result(copy) == result(undisturbed.folder)
+
+
+def test_a_run_goes_on_to_more_generations_as_if_it_had_been_meant_to(undisturbed: Run, tmp_path: Path) -> None:
+    run = metahebb.train(TASK, run=tmp_path / "run", workers=1, **SETTINGS | {"generations": 1})
+    metahebb.resume(run, generations=3, workers=1)
+    assert result(run.folder)["metrics"] == result(undisturbed.folder)["metrics"]
+    assert (run.latest.genome == undisturbed.latest.genome).all()
+
+
+@pytest.fixture
+def deadly() -> dict[str, Any]:
+    """A task of which one life of the second generation kills its process, each time."""
+    life = life_of(4, 0, 0, Stream.TRAINING, 1, 4)
+    return {
+        "task": "gymnasium:Deadly-v0",
+        "imports": (str(ENVIRONMENTS),),
+        "env_args": {"deadly": [life.world]},
+    }
+
+
+def test_lives_that_kill_their_worker_end_the_run(deadly: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"^3 workers died over the same lives; the last one ended with code 9\.$"):
+        metahebb.train(run=tmp_path / "run", workers=2, **deadly, **SETTINGS)
+    run = metahebb.open_run(tmp_path / "run")
+    # It was tried three times, no more and no less.
+    assert (run.folder / "log.txt").read_text().count("A worker ended with code 9; its lives are lived again.") == 2
+    assert [line["generation"] for line in run.metrics()] == [0]
+    assert run.latest.record == {"generation": 0}
+    assert workers_of() == []
+
+
+def test_lives_without_a_finite_reward_score_the_worst_and_are_counted(tmp_path: Path) -> None:
+    run = metahebb.train(
+        "gymnasium:Unrewarding-v0",
+        run=tmp_path / "run",
+        imports=(str(ENVIRONMENTS),),
+        workers=1,
+        **SETTINGS | {"generations": 1},
+    )
+    odd = sum(
+        life_of(member, number, 0, Stream.TRAINING, 0, member // 2 * 2).world % 2
+        for member in range(16)
+        for number in range(2)
+    )
+    (metrics,) = run.metrics()
+    assert 0 < metrics["diverged"] == odd < 32
+    # Two of the validation's three lives are odd, so it is the score of the third; NaN is no JSON.
+    assert [life_of(0, number, 0, Stream.VALIDATION).world % 2 for number in range(3)].count(0) == 1
+    json.loads((run.folder / "metrics.jsonl").read_text(), parse_constant=pytest.fail)
+    assert run.best.record["validation"] == metrics["validation"] < 0
+
+
+def test_three_generations_without_a_finite_fitness_end_the_run(tmp_path: Path) -> None:
+    rule = tmp_path / "explosive.py"
+    rule.write_text("def explosive(pre, post, weight, A):\n    return 1e30 * weight + A\n")
+    settings = SETTINGS | {"generations": 9, "normaliser": "none"}
+    with pytest.raises(RunError, match="No life of the last 3 generations had a finite fitness"):
+        metahebb.train(TASK, run=tmp_path / "run", rule=f"{rule}:explosive", workers=1, **settings)
+    run = metahebb.open_run(tmp_path / "run")
+    assert [(line["diverged"], line["fitness_mean"]) for line in run.metrics()] == 3 * [(32, None)]
+    assert (run.folder / "fitness.png").exists()
+    # No update was made: the mean is still the start.
+    assert len({line["mean_norm"] for line in run.metrics()}) == 1
+    with pytest.raises(RunError, match="No life of the last 3 generations had a finite fitness"):
+        metahebb.resume(run)

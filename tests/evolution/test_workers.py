@@ -1,0 +1,136 @@
+"""Worker processes: what they answer does not depend on how many there are, nor on their deaths."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from metahebb.configuration import Configuration, configure
+from metahebb.errors import RunError
+from metahebb.evolution.messages import Message, receive, send
+from metahebb.evolution.populations import MirroredPopulation
+from metahebb.evolution.training import lives_of, strategy_of
+from metahebb.evolution.workers import Workers
+from metahebb.lifetimes.lives import Outcome, life_of
+from metahebb.seeds import Stream
+from support import ENVIRONMENTS, kill, workers_of
+
+pytestmark = pytest.mark.xdist_group("workers")
+
+GENERATIONS: dict[str, dict[str, Any]] = {
+    "vectors": {"task": "gymnasium:HalfCheetah-v5", "env_args": {"max_episode_steps": 40}, "population": 8, "lives": 2},
+    "images": {
+        "task": "gymnasium:CarRacing-v3",
+        "env_args": {"max_episode_steps": 20},
+        "population": 4,
+        "paired_lives": False,
+    },
+}
+
+
+def generation(settings: dict[str, Any], workers: int) -> tuple[list[Outcome], np.ndarray]:
+    """What comes of all lives of a generation, in the order of the lives, and an update's sum of noise."""
+    c, _, network = configure(**settings)
+    population = strategy_of(c, network).ask(strategy_of(c, network).init(), 0)[0]
+    with Workers(c, workers) as pool:
+        pool.set_population(population)
+        outcomes = sorted(pool.live(lives_of(c, 0)))
+        return outcomes, pool.weighted_noise(np.linspace(-1, 1, c.population // 2), pairs_per_group=1)
+
+
+@pytest.mark.parametrize("kind", GENERATIONS)
+def test_a_generation_has_the_same_bits_for_any_number_of_workers(kind: str) -> None:
+    pytest.importorskip({"vectors": "mujoco", "images": "Box2D"}[kind])
+    outcomes, noise = generation(GENERATIONS[kind], 1)
+    assert len({outcome.fitness for outcome in outcomes}) > len(outcomes) / 2
+    for workers in (2, 3):
+        others, other_noise = generation(GENERATIONS[kind], workers)
+        assert others == outcomes
+        assert other_noise.tobytes() == noise.tobytes()
+
+
+@pytest.fixture(scope="module")
+def target() -> Configuration:
+    return configure("gymnasium:Target-v0", imports=(str(ENVIRONMENTS),), hidden=(4,), population=6)[0]
+
+
+PARAMETERS = 5 * (3 * 4 + 4 * 3)
+"""Five coefficients for each synapse of the networks 3→4→3 below."""
+
+
+def lived(pool: Workers, c: Configuration) -> Sequence[Outcome]:
+    return sorted(pool.live(lives_of(c, 0), np.zeros((c.population, PARAMETERS), np.float32)))
+
+
+def test_a_worker_that_is_killed_while_it_starts_is_replaced(target: Configuration) -> None:
+    with Workers(target, 1) as pool:
+        kill(pool.processes)
+        assert [outcome.steps for outcome in lived(pool, target)] == 6 * [10]
+        assert pool.restarts == 1
+
+
+def test_a_worker_that_is_killed_while_it_waits_is_replaced(target: Configuration) -> None:
+    with Workers(target, 1) as pool:
+        pool.wait()
+        population = MirroredPopulation(np.zeros(PARAMETERS, np.float32), 1.0, 0, 0)
+        pool.set_population(population)
+        before = sorted(pool.live(lives_of(target, 0)))
+        kill(pool.processes)
+        # The new worker is told the population, too.
+        assert sorted(pool.live(lives_of(target, 0))) == before
+        assert pool.restarts == 1
+
+
+def test_workers_that_never_start_are_given_up(target: Configuration, monkeypatch: pytest.MonkeyPatch) -> None:
+    # XLA ends a process that has flags it does not know.
+    monkeypatch.setenv("XLA_FLAGS", "--xla_no_such_flag")
+    with (
+        pytest.raises(RunError, match=r"^3 workers in a row did not start; the last one .*xla_no_such_flag") as error,
+        Workers(target, 1) as pool,
+    ):
+        pool.wait()
+    assert "\n" not in str(error.value)
+
+
+def test_workers_end_with_their_pool(target: Configuration) -> None:
+    with Workers(target, 2) as pool:
+        processes = pool.processes
+        assert sorted(workers_of()) == sorted(processes)
+    assert workers_of() == []
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_worker_ends_when_its_parent_is_gone(busy: bool) -> None:
+    c, _, network = configure("gymnasium:Endless-v0", imports=(str(ENVIRONMENTS),), hidden=(4,), population=2)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "metahebb.evolution.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        send(worker.stdin, Message("start", {"configuration": c.to_json(), "render": False}))
+        assert receive(worker.stdout) == Message("ready")
+        if busy:
+            genomes = np.zeros((1, network.parameters), np.float32)
+            lives = [life_of(0, 0, 0, Stream.TRAINING)]
+            send(worker.stdin, Message("live", {"lives": lives, "first": 0}, {"genomes": genomes}))
+            time.sleep(0.5)
+        assert worker.poll() is None
+        # What a killed parent's pipe does.
+        worker.stdin.close()
+        assert worker.wait(5) == 0
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def test_what_an_environment_raises_is_the_run_s_error() -> None:
+    c = configure("gymnasium:Faulty-v0", imports=(str(ENVIRONMENTS),), hidden=(4,), population=2)[0]
+    with Workers(c, 1) as pool, pytest.raises(RunError, match=r"^A worker failed with ZeroDivisionError: the wheel"):
+        lived(pool, c)

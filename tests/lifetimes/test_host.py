@@ -1,0 +1,82 @@
+"""What comes of a life in a world on the host depends on its genome and its seeds alone."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from metahebb.configuration import configure
+from metahebb.lifetimes import make_slots
+from metahebb.lifetimes.host import HostSlots
+from metahebb.lifetimes.lives import Life, Outcome, life_of
+from metahebb.seeds import Stream
+
+TASKS: dict[str, dict[str, Any]] = {
+    "classic control": {"task": "gymnasium:CartPole-v1", "hidden": (16,)},
+    "MuJoCo": {"task": "gymnasium:HalfCheetah-v5", "env_args": {"max_episode_steps": 30}},
+    "images": {"task": "gymnasium:CarRacing-v3", "env_args": {"max_episode_steps": 5}},
+}
+MODULES = {"classic control": "pygame", "MuJoCo": "mujoco", "images": "Box2D"}
+
+
+class End(NamedTuple):
+    """What is left of a life: what came of it, and its last weights."""
+
+    outcome: Outcome
+    weights: tuple[bytes, ...]
+
+
+def slots_of(kind: str) -> tuple[HostSlots, int]:
+    """Slots of a task, and the size of a genome."""
+    pytest.importorskip(MODULES[kind])
+    _, task, network = configure(**TASKS[kind])
+    slots = make_slots(network, task, task.make_world(task.slots, False))
+    assert isinstance(slots, HostSlots)
+    return slots, network.parameters
+
+
+def genome_of(life: Life, size: int) -> np.ndarray:
+    return np.random.default_rng(life.member).standard_normal(size, np.float32)
+
+
+def live(slots: HostSlots, size: int, lives: list[Life], places: list[int]) -> dict[Life, End]:
+    """Live lives in these slots, the first of them first; a slot that becomes free takes the next life."""
+    waiting, living, ends = list(lives), {}, {}
+    while waiting or living:
+        for slot in [place for place in places if place in slots.free][: len(waiting)]:
+            living[slot] = waiting.pop(0)
+            slots.place(slot, genome_of(living[slot], size), living[slot])
+        for outcome in slots.advance():
+            (slot,) = (s for s, life in living.items() if (life.member, life.number) == outcome[:2])
+            weights = tuple(np.asarray(layer.weights[slot]).tobytes() for layer in slots._weights)
+            ends[living.pop(slot)] = End(outcome, weights)
+    return ends
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_a_life_depends_neither_on_its_slot_nor_on_the_lives_beside_it(kind: str) -> None:
+    slots, size = slots_of(kind)
+    # More lives than slots, so that some begin beside others that are old.
+    lives = [life_of(member, 0, 3, Stream.TRAINING, 0, member) for member in range(20)]
+    ends = live(slots, size, lives, list(range(16)))
+    assert len({end.weights for end in ends.values()}) == len(lives)
+    assert live(slots, size, lives[::-1], [11, 3, 7]) == ends
+    alone = live(slots, size, lives[4:5], [9])
+    assert alone[lives[4]] == ends[lives[4]]
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_a_recorded_life_is_the_life_that_is_scored(kind: str) -> None:
+    slots, size = slots_of(kind)
+    life = life_of(5, 0, 3, Stream.TRAINING, 0, 5)
+    scored = live(slots, size, [life], [6])[life].outcome
+    moments = list(slots.record(genome_of(life, size), life))
+    assert len(moments) == scored.steps
+    assert float(np.cumsum([moment.reward for moment in moments])[-1]) == pytest.approx(scored.fitness, rel=1e-12)
+    again = list(slots.record(genome_of(life, size), life))
+    for one, other in zip(moments, again, strict=True):
+        for a, b in zip(one.weights + one.activities, other.weights + other.activities, strict=True):
+            assert a.tobytes() == b.tobytes()
+    assert any((a != b).any() for a, b in zip(moments[0].weights, moments[-1].weights, strict=True))

@@ -1,0 +1,171 @@
+"""Lives in environments of every kind of space, and what is said where a package is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.wrappers import GrayscaleObservation
+
+import metahebb as package
+from metahebb.configuration import configure
+from metahebb.lifetimes import make_slots
+from metahebb.lifetimes.lives import life_of
+from metahebb.lifetimes.slots import Moment
+from metahebb.seeds import Stream
+from metahebb.worlds.gymnasium import make_environment
+from support import ENVIRONMENTS, Answer, options
+
+NEWEST_TAXI = max(identifier for identifier in gymnasium.registry if identifier.startswith("Taxi-v"))
+
+
+def record(task: str, seed: int = 0, **settings: Any) -> tuple[list[Moment], int]:
+    """A life with random rules, moment by moment, and the seed of its world."""
+    _, made, network = configure(task, hidden=(6,), **settings)
+    slots = make_slots(network, made, made.make_world(1, False))
+    genome = np.random.default_rng(seed).standard_normal(network.parameters, np.float32)
+    life = life_of(0, 0, seed, Stream.TRAINING)
+    return list(slots.record(genome, life)), life.world
+
+
+def one_hot(index: int, size: int) -> list[float]:
+    return [float(i == index) for i in range(size)]
+
+
+@pytest.mark.parametrize("identifier", ["FrozenLake-v1", NEWEST_TAXI])
+def test_a_discrete_observation_is_one_hot_and_a_discrete_action_the_largest_output(identifier: str) -> None:
+    moments, seed = record(f"gymnasium:{identifier}", env_args={"max_episode_steps": 20})
+    env = gymnasium.make(identifier, max_episode_steps=20)
+    assert isinstance(env.observation_space, gymnasium.spaces.Discrete)
+    observation, _ = env.reset(seed=seed)
+    ended = False
+    for moment in moments:
+        assert not ended
+        assert moment.activities[0].tolist() == one_hot(int(observation), int(env.observation_space.n))
+        observation, reward, terminated, truncated, _ = env.step(int(moment.activities[-1].argmax()))
+        assert moment.reward == reward
+        ended = terminated or truncated
+    assert ended
+
+
+def test_a_bounded_action_is_reached_through_tanh() -> None:
+    moments, seed = record("gymnasium:Pendulum-v1", env_args={"max_episode_steps": 50})
+    env = gymnasium.make("Pendulum-v1", max_episode_steps=50)
+    observation, _ = env.reset(seed=seed)
+    assert len(moments) == 50
+    for moment in moments:
+        np.testing.assert_allclose(moment.activities[0], observation, atol=1e-5)
+        action = -2 + 4 * (np.tanh(moment.activities[-1]) + 1) / 2
+        observation, reward, *_ = env.step(action.astype(np.float32))
+        assert moment.reward == pytest.approx(float(reward), abs=1e-4)
+
+
+def test_atari_is_started_by_fire_and_seen_in_stacks_of_grey() -> None:
+    pytest.importorskip("ale_py")
+    env = make_environment("ALE/Breakout-v5", {}, greyscale=True, frame_stack=4)
+    assert env.observation_space.shape == (210, 160, 4)
+    seen, _ = env.reset(seed=3)
+    bare = GrayscaleObservation(gymnasium.make("ALE/Breakout-v5"))
+    bare.reset(seed=3)
+    first, *_ = bare.step(1)
+    # The first picture fills the stack; afterwards the newest is the last.
+    assert (seen[..., 3] == first).all()
+    assert (seen[..., 0] == seen[..., 3]).all()
+    for action in (2, 3, 0, 2):
+        before, (seen, *_), (picture, *_) = seen, env.step(action), bare.step(action)
+        assert (seen[..., 3] == picture).all()
+        assert (seen[..., :3] == before[..., 1:]).all()
+    # Pong has a fire button, but does not wait for it.
+    pong = make_environment("ALE/Pong-v5", {})
+    assert pong.reset(seed=3)[0].shape == (210, 160, 3)
+
+
+def test_atari_trains(metahebb: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ale_py")
+    monkeypatch.chdir(tmp_path)
+    code, *_ = metahebb(
+        "train", "gymnasium:ALE/Breakout-v5", "--env-arg", "max_episode_steps=5", "--greyscale",
+        *options(frame_stack=2, population=2, generations=1, validation_lives=1, workers=1, hidden=8),
+    )  # fmt: skip
+    assert code == 0
+    (metrics,) = package.open_run(tmp_path / "runs" / "ALE-Breakout-v5-1").metrics()
+    # Of each life's five steps, the one that fires is not the network's.
+    assert metrics["steps"] == 8
+    network = package.open_run(tmp_path / "runs" / "ALE-Breakout-v5-1").latest.network
+    assert network.genome["encoder.0"] == (6, 2, 3, 3)
+
+
+@pytest.mark.parametrize("how", ["a file", "a module"])
+def test_an_environment_of_one_s_own_trains(
+    how: str, metahebb: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    name = f"my_envs_{how[2:]}"
+    (tmp_path / f"{name}.py").write_text(
+        ENVIRONMENTS.read_text().replace('{environment.__name__}-v0"', "Own{environment.__name__}" + f'-{len(how)}-v0"')
+    )
+    module = f"{name}.py" if how == "a file" else name
+    code, _, err = metahebb(
+        "train", f"gymnasium:OwnTarget-{len(how)}-v0", "--import", module, "--run", "run",
+        *options(population=4, generations=1, validation_lives=1, workers=1, hidden=4),
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    (metrics,) = package.open_run(tmp_path / "run").metrics()
+    assert metrics["steps"] == 40
+
+
+def test_tasks_lists_what_can_be_made(tmp_path: Path) -> None:
+    answer = without("pybullet", tmp_path, "tasks", "--import", str(ENVIRONMENTS))
+    assert answer.returncode == 0
+    table, _, rest = answer.stdout.partition("Not available here:\n")
+    rows = {line.split("│")[1].strip(): line for line in table.splitlines() if line.count("│") > 2}
+    assert {"car-racing", "quadruped", "gymnasium:CartPole-v1", "gymnasium:Target-v0"} <= set(rows)
+    assert "475" in rows["gymnasium:CartPole-v1"]
+    reasons = dict(line.strip().split(": ", 1) for line in rest.splitlines() if line.startswith("  "))
+    assert "metahebb[bullet]" in reasons["quadruped-bullet"]
+    assert "MultiDiscrete" in reasons["gymnasium:SeveralSwitches-v0"]
+
+
+HIDES = """
+import sys
+
+class Hiding:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {hidden!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Hiding())
+"""
+
+
+@pytest.mark.parametrize(
+    ("task", "module", "extra"),
+    [
+        ("gymnasium:LunarLander-v3", "Box2D", "box2d"),
+        ("gymnasium:ALE/Pong-v5", "ale_py", "atari"),
+        ("quadruped-bullet", "pybullet", "bullet"),
+    ],
+)
+def test_a_missing_extra_is_named(task: str, module: str, extra: str, tmp_path: Path) -> None:
+    answer = without(module, tmp_path, "train", task, "--run", "run")
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert answer.stderr.startswith("Error: ")
+    assert answer.stderr.count("\n") == 1
+    assert f"pip install 'metahebb[{extra}]'" in answer.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def without(module: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command where a module is not installed."""
+    code = HIDES.format(hidden={module}) + "from metahebb.cli import main\nmain()\n"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True, timeout=60
+    )

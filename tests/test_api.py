@@ -1,0 +1,208 @@
+"""The Python interface, as scripts and notebooks use it."""
+
+from __future__ import annotations
+
+import json
+import linecache
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import metahebb as package
+from metahebb import UsageError
+from metahebb.rules import load_rule
+from support import ENVIRONMENTS, tree
+
+pytestmark = pytest.mark.xdist_group("api")
+
+TASK = "gymnasium:Target-v0"
+OURS: dict[str, Any] = {"imports": (str(ENVIRONMENTS),), "hidden": (4,), "population": 4, "validation_lives": 2}
+
+
+def python(code: str, *options: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *options, "-c", textwrap.dedent(code)], cwd=cwd, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_importing_changes_nothing_starts_nothing_and_is_light() -> None:
+    answer = python("""
+        import os, sys, threading
+        before = dict(os.environ), threading.active_count()
+        import metahebb
+        assert (dict(os.environ), threading.active_count()) == before
+        heavy = {"jax", "evosax", "typer", "rich", "matplotlib", "mujoco", "pybullet", "pygame"} & set(sys.modules)
+        assert not heavy, heavy
+        for name in metahebb.__all__:
+            getattr(metahebb, name)
+        assert (dict(os.environ), threading.active_count()) == before
+        assert not os.path.exists("/proc/self") or not open(f"/proc/self/task/{os.getpid()}/children").read()
+    """)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
+
+
+def test_help_answers_within_a_second() -> None:
+    seconds = []
+    for _ in range(3):
+        began = time.monotonic()
+        answer = subprocess.run([sys.executable, "-m", "metahebb.cli", "--help"], capture_output=True, text=True)
+        seconds.append(time.monotonic() - began)
+        assert answer.returncode == 0
+        assert all(command in answer.stdout for command in ("train", "evaluate", "watch", "rules", "tasks"))
+    assert min(seconds) < 1
+
+
+SCRIPT = """
+import json
+import jax.numpy as jnp
+import metahebb
+
+HALF = 0.5
+
+def mine(pre, post, weight, A, eta):
+    '''η(A·oi·oj − w/2)'''
+    return eta * (A * pre * jnp.tanh(post) - HALF * weight)
+
+run = metahebb.train(
+    "gymnasium:CartPole-v1", run="run", rule=mine, hidden=[4], population=4, generations=1, validation_lives=2,
+    validate_every=1, workers=1,
+)
+metahebb.resume(run, generations=2, workers=1)
+agent = metahebb.load("run/latest.safetensors")
+evaluation = metahebb.evaluate(agent, lives=3, workers=1)
+print(json.dumps({
+    "generations": len(run.metrics()), "coefficients": agent.network.rule.coefficients, "rule": agent.network.rule.name,
+    "scores": evaluation.scores.tolist(), "steps": evaluation.steps,
+}))
+"""
+
+
+def test_a_script_without_a_guard_trains_a_rule_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    answer = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    said = json.loads(answer.stdout.splitlines()[-1])
+    assert said["generations"] == 2
+    assert said["coefficients"] == ["A", "eta"]
+    assert len(said["scores"]) == 3
+    assert said["steps"] == sum(said["scores"])
+    # The run stands for itself: the script that made it may go.
+    (tmp_path / "script.py").unlink()
+    rule = load_rule(str(tmp_path / "run" / "mine.py") + ":mine")
+    assert float(rule(1.0, 1.0, 0.5, 2.0, 0.1)) == pytest.approx(0.1 * (2 * np.tanh(1) - 0.25))
+
+
+def notebook_cell(code: str, number: int) -> dict[str, Any]:
+    """Run code as a notebook runs a cell: compiled under a name of its own, its source known to ``linecache``."""
+    name = f"<ipython-input-{number}-cell>"
+    linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(code, name, "exec"), namespace)
+    return namespace
+
+
+def test_a_rule_of_a_notebook_trains(tmp_path: Path) -> None:
+    cell = notebook_cell("RATE = 0.1\ndef decaying(pre, post, weight, A):\n    return RATE * (A * pre - weight)\n", 7)
+    run = package.train(TASK, run=tmp_path / "run", rule=cell["decaying"], generations=1, workers=1, **OURS)
+    rule = run.latest.network.rule
+    assert rule is not None
+    assert float(rule(1.0, 0.0, 0.5, 2.0)) == pytest.approx(0.15)
+
+
+HELPER = [1, 2]
+
+
+def leaning(pre, post, weight, A):  # type: ignore[no-untyped-def]
+    return A * len(HELPER)
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        (lambda pre, post, weight, A: A * pre, r"'<lambda>' is not\. Give it a name"),
+        (np.add, "is a function made with def"),
+        (leaning, r"'leaning' uses 'HELPER'.*as 'my_rules\.py:leaning'"),
+        (eval("lambda: 0").__class__(compile("def typed(a): 0", "<stdin>", "exec").co_consts[0], {}), "'typed' cannot"),
+    ],
+    ids=["a lambda", "a ufunc", "one that leans on others", "one that was typed in"],
+)
+def test_a_rule_without_a_text_of_its_own_gets_a_sentence(rule: Callable[..., Any], says: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=says):
+        package.train(TASK, run=tmp_path / "run", rule=rule, **OURS)
+    assert tree(tmp_path) == {}
+
+
+def test_bad_input_from_python_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--population is 3"):
+        package.train(TASK, run=tmp_path / "run", **OURS | {"population": 3})
+    with pytest.raises(UsageError, match=r"Unknown option 'popluation'\. Did you mean 'population'"):
+        package.train(TASK, run=tmp_path / "run", popluation=4, **OURS)
+    with pytest.raises(UsageError, match="There is no agent or run"):
+        package.load(tmp_path / "run")
+    assert tree(tmp_path) == {}
+
+
+def test_a_configuration_reads_back(tmp_path: Path) -> None:
+    settings = OURS | {
+        "rule": "oja",
+        "normaliser": "l2",
+        "sigma": 0.2,
+        "generations": 2,
+        "seed": 5,
+        "validate_every": 1,
+    }
+    run = package.train(TASK, run=tmp_path / "run", workers=1, **settings)
+    again = package.train(config=tmp_path / "run" / "config.json", run=tmp_path / "again", workers=1)
+    assert again.configuration == run.configuration
+    assert (again.latest.genome == run.latest.genome).all()
+    # An option goes before the file.
+    (tmp_path / "other").mkdir()
+    other, _ = package.api.prepare(config=tmp_path / "run" / "config.json", run=tmp_path / "other" / "run", sigma=0.3)
+    assert other.configuration.sigma == 0.3
+    assert other.configuration.rule == "oja"
+
+
+def test_evolution_starts_from_an_agent(tmp_path: Path) -> None:
+    settings = OURS | {"rule": "ABC", "generations": 2}
+    first = package.train(TASK, run=tmp_path / "first", workers=1, **settings)
+    # Steps too small to move: what comes out is what went in.
+    second = package.train(
+        TASK, run=tmp_path / "second", start_from=first.folder / "latest.safetensors", lr=1e-9, lr_minimum=0,
+        generations=1, population=4, validation_lives=2, imports=OURS["imports"], workers=1,
+    )  # fmt: skip
+    assert second.configuration.rule == "ABC"
+    assert second.configuration.hidden == (4,)
+    np.testing.assert_allclose(second.latest.genome, first.latest.genome, atol=1e-6)
+    assert np.abs(second.latest.genome).max() > 0.1
+
+
+def test_an_evaluation_does_not_depend_on_the_workers(tmp_path: Path) -> None:
+    run = package.train(TASK, run=tmp_path / "run", generations=1, workers=1, **OURS)
+    one, two = (package.evaluate(run, 12, seed=4, workers=workers) for workers in (1, 2))
+    assert one.scores.tolist() == two.scores.tolist()
+    assert len(set(one.scores)) == 12
+    assert (one.mean, one.median) == (np.mean(one.scores), np.median(one.scores))
+    random = package.evaluate(run, 12, seed=4, random_rules=True, workers=1)
+    assert not set(random.scores) & set(one.scores)
+
+
+def test_metrics_are_mirrored_to_tensorboard(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = package.train(TASK, run=tmp_path / "run", generations=2, workers=1, **OURS)
+    events = EventAccumulator(str(run.folder / "tensorboard"))
+    events.Reload()
+    mirrored = [tensor.tensor_proto for tensor in events.Tensors("fitness_mean")]
+    from tensorboard.util.tensor_util import make_ndarray
+
+    assert [float(make_ndarray(proto)) for proto in mirrored] == pytest.approx(
+        [line["fitness_mean"] for line in run.metrics()]
+    )

@@ -1,0 +1,234 @@
+"""Bad input gets one sentence and an exit code, and nothing is written; each case names what its sentence must say."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+import metahebb as package
+from metahebb.evolution.runs import create_run
+from support import ENVIRONMENTS, Answer, tree
+
+pytestmark = pytest.mark.xdist_group("bad input")
+
+TASK = "gymnasium:Target-v0"
+SMALL = {"hidden": (4,), "population": 2, "generations": 1, "validation_lives": 1}
+OURS = ["--import", str(ENVIRONMENTS)]
+
+TRAIN: dict[str, tuple[list[str], list[str]]] = {
+    # what is given: (arguments of `train`, what the sentence says)
+    "no task": ([], ["No task", "metahebb tasks"]),
+    "a task": (["cra-racing"], ["'cra-racing'", "Did you mean 'car-racing'"]),
+    "a task without its prefix": (["CartPole-v1"], ["Did you mean 'gymnasium:CartPole-v1'"]),
+    "an environment": (["gymnasium:CartPoll-v1"], ["'CartPoll-v1'", "Did you mean 'CartPole-v"]),
+    "an environment's version": (["gymnasium:CartPole-v7"], ["'CartPole-v7'", "CartPole-v1"]),
+    "an environment like no other": (["gymnasium:zzzzzz"], ["'zzzzzz'", "metahebb tasks"]),
+    "an environment with a bad name": (["gymnasium:"], ["''"]),
+    "a rule": ([TASK, "--rule", "ABCD_rl"], ["'ABCD_rl'", "Did you mean 'ABCD_lr'", "my_rules.py:my_rule"]),
+    "a strategy": ([TASK, "--strategy", "SNESS"], ["'SNESS'", "Did you mean 'SNES'"]),
+    "a strategy that needs more": (
+        [TASK, "--strategy", "RandomSearch"],
+        ["'RandomSearch'", "it also needs sampling_fn"],
+    ),
+    "an option of a strategy": (
+        [TASK, "--strategy", "SNES", "--strategy-option", "std_initt=1"],
+        ["'std_initt'", "Did you mean 'std_init'"],
+    ),
+    "an option of a strategy that is no number": (
+        [TASK, "--strategy", "SNES", "--strategy-option", "std_init=big"],
+        ["std_init", "'big'"],
+    ),
+    "a strategy's option for another": ([TASK, "--strategy-option", "std_init=1"], ["--strategy-option", "openai-es"]),
+    "sigma for another strategy": ([TASK, "--strategy", "SNES", "--sigma", "0.2"], ["--sigma", "std_init"]),
+    "initial weights": ([TASK, "--initial-weights", "unifrom"], ["'unifrom'", "Did you mean 'uniform'", "co-evolved"]),
+    "a normaliser": ([TASK, "--normaliser", "maxabs"], ["'maxabs'", "Did you mean 'max-abs'"]),
+    "an activation": ([TASK, "--activation", "tan"], ["'tan'", "Did you mean 'tanh'"]),
+    "an optimizer": ([TASK, "--optimizer", "Adam2"], ["'Adam2'", "Did you mean 'adam'"]),
+    "a start": ([TASK, "--start", "gauss"], ["'gauss'", "normal, uniform"]),
+    "a preset": ([TASK, "--preset", "papper"], ["'papper'", "Did you mean 'paper'"]),
+    "an option": ([TASK, "--popluation", "4"], ["--popluation", "--population"]),
+    "an option without its value": ([TASK, "--population"], ["--population"]),
+    "a number that is none": ([TASK, "--population", "many"], ["--population", "valid integer"]),
+    "two tasks": ([TASK, TASK], ["extra argument"]),
+    "an odd population": ([TASK, "--population", "7"], ["--population is 7", "even", "8 would do"]),
+    "no population": ([TASK, "--population", "0"], ["--population is 0", "1 or more"]),
+    "negative generations": ([TASK, "--generations", "-1"], ["--generations is -1", "1 or more"]),
+    "no lives": ([TASK, "--lives", "0"], ["--lives is 0", "1 or more"]),
+    "no sigma": ([TASK, "--sigma", "0"], ["--sigma is 0", "above 0"]),
+    "a sigma that is no number": ([TASK, "--sigma", "nan"], ["--sigma is nan", "finite"]),
+    "an infinite learning rate": ([TASK, "--lr", "inf"], ["--lr is inf", "finite"]),
+    "a negative learning rate": ([TASK, "--lr", "-0.1"], ["--lr is -0.1", "above 0"]),
+    "no decay": ([TASK, "--lr-decay", "0"], ["--lr-decay is 0", "above 0"]),
+    "a negative penalty": ([TASK, "--penalty", "-1"], ["--penalty is -1", "0 or more"]),
+    "an infinite target": ([TASK, "--target", "inf"], ["--target is inf", "finite"]),
+    "a negative seed": ([TASK, "--seed", "-1"], ["--seed is -1"]),
+    "a seed too large": ([TASK, "--seed", str(2**63)], ["--seed"]),
+    "a hidden layer of nobody": ([TASK, "--hidden", "8,0"], ["--hidden", "1 or more"]),
+    "a hidden layer that is no number": ([TASK, "--hidden", "8,x"], ["--hidden is '8,x'", "128,64"]),
+    "no validation": ([TASK, "--validate-every", "0"], ["--validate-every is 0", "1 or more"]),
+    "no workers": ([TASK, "--workers", "0"], ["--workers is 0", "1 or more"]),
+    "a time limit that has passed": ([TASK, "--time-limit", "-1"], ["--time-limit is -1", "minutes"]),
+    "a time limit that is no number": ([TASK, "--time-limit", "nan"], ["--time-limit is nan"]),
+    "an environment's argument without a value": ([TASK, "--env-arg", "speed"], ["--env-arg 'speed'", "key=value"]),
+    "an environment's argument that it refuses": ([TASK, "--env-arg", "wings=2"], ["'Target-v0'", "wings"]),
+    "frames of numbers": (["gymnasium:FrozenLake-v1", "--frame-stack", "2"], ["--frame-stack", "Box"]),
+    "no frames": ([TASK, "--frame-stack", "0"], ["--frame-stack is 0"]),
+    "grey numbers": ([TASK, "--greyscale"], ["--greyscale", "coloured images"]),
+    "a body": ([TASK, "--morphology", "undamaged"], ["--morphology", "has no bodies"]),
+    "a simulator": ([TASK, "--simulator", "bullet"], ["--simulator", "leave it out"]),
+    "a static network's rule": ([TASK, "--static", "--rule", "oja"], ["--static", "rule", "leave it out"]),
+    "observations by name": (["gymnasium:DictObservation-v0"], ["Dict(", "not supported", "Box"]),
+    "observations of text": (["gymnasium:TextObservation-v0"], ["Text(", "not supported", "Box"]),
+    "several actions at once": (["gymnasium:SeveralSwitches-v0"], ["MultiDiscrete(", "not supported", "Discrete"]),
+    "actions in whole numbers": (["gymnasium:WholeNumbers-v0"], ["int32", "not supported", "floats"]),
+    "a module": ([TASK, "--import", "no_such_module"], ["--import 'no_such_module'", "No module named"]),
+    "a module's file": ([TASK, "--import", "no_such_file.py"], ["--import 'no_such_file.py'", "no such file"]),
+    "a module that fails": ([TASK, "--import", "failing.py"], ["--import 'failing.py'", "ValueError: not today"]),
+    "a rule's file": ([TASK, "--rule", "nowhere.py:grow"], ["'nowhere.py:grow'", "there is no file"]),
+    "a rule's name": ([TASK, "--rule", "rules.py:silennt"], ["'silennt'", "Did you mean 'silent'"]),
+    "a rule's name left out": ([TASK, "--rule", "rules.py"], ["'rules.py'", "my_rules.py:my_rule"]),
+    "a rule's file that fails": ([TASK, "--rule", "failing.py:grow"], ["failing.py", "ValueError: not today"]),
+    "a rule without coefficients": ([TASK, "--rule", "rules.py:bare"], ["(pre, post, weight)", "coefficients"]),
+    "a rule with an option": ([TASK, "--rule", "rules.py:keyed"], ["positional"]),
+    "a rule that raises": ([TASK, "--rule", "rules.py:raises"], ["ZeroDivisionError", "small layer"]),
+    "a rule that branches": ([TASK, "--rule", "rules.py:branches"], ["TracerBoolConversionError", "small layer"]),
+    "a rule of the wrong shape": ([TASK, "--rule", "rules.py:tall"], ["shape (4, 3)", "(3, 4)"]),
+    "a rule of nothing": ([TASK, "--rule", "rules.py:silent"], ["rules.py:silent", "returned None"]),
+    "a rule of NaN": ([TASK, "--rule", "rules.py:nowhere"], ["NaN or infinity"]),
+    "a run that exists": ([TASK, "--run", "run"], ["'run' exists", "--resume"]),
+    "a folder that exists": ([TASK, "--run", "folder"], ["'folder' exists"]),
+    "a file for a run": ([TASK, "--run", "rules.py"], ["'rules.py' exists"]),
+    "a configuration that is not there": (["--config", "nothing.json"], ["no configuration file 'nothing.json'"]),
+    "a configuration that is none": (["--config", "rules.py"], ["'rules.py'", "not a configuration"]),
+    "a configuration of another kind": (["--config", "other.json"], ["'other.json'", "not a configuration"]),
+    "a configuration of another format": (["--config", "future.json"], ["'future.json'", "format 99", "format 1"]),
+    "a configuration with a typo": (["--config", "typo.json"], ["'popluation'", "Did you mean 'population'"]),
+    "a configuration with a wrong type": (["--config", "type.json"], ["type.json", "hidden is 4"]),
+    "an agent that is not there": ([TASK, "--from", "nobody"], ["no agent or run at 'nobody'"]),
+    "an agent that is cut off": ([TASK, "--from", "cut.safetensors"], ["'cut.safetensors'", "cut off"]),
+    "an agent that is none": ([TASK, "--from", "rules.py"], ["'rules.py'", "not an agent"]),
+    "somebody else's agent": (
+        [TASK, "--from", "foreign.safetensors"],
+        ["'foreign.safetensors'", "not an agent of metahebb"],
+    ),
+    "an agent for another task": (
+        ["gymnasium:CartPole-v1", "--from", "agent.safetensors"],
+        ["'gymnasium:Target-v0'", "'gymnasium:CartPole-v1'", "does not fit"],
+    ),
+    "an agent of another format": ([TASK, "--from", "future.safetensors"], ["format 99", "format 1"]),
+    "an agent with NaN": ([TASK, "--from", "nan.safetensors"], ["'nan.safetensors'", "not finite"]),
+    "a run to resume that is not there": (["--resume", "nowhere"], ["no run folder 'nowhere'"]),
+    "a run to resume that is none": (["--resume", "folder"], ["'folder' is not a run", "config.json"]),
+    "a run to resume of another format": (["--resume", "future"], ["format 99", "format 1"]),
+    "a run to resume with other settings": (
+        [TASK, "--resume", "run", "--sigma", "0.2"],
+        ["--resume", "leave out", "--sigma", "TASK"],
+    ),
+    "a run to resume to no generations": (["--resume", "run", "--generations", "0"], ["--generations is 0"]),
+    "a folder that no user can make": ([TASK, "--run", "rules.py/run"], ["rules.py/run", "Not a directory"]),
+    "a folder on a disk that refuses": ([TASK, "--run", "/proc/run"], ["/proc/run", "No such file"]),
+}
+
+OTHERS: dict[str, tuple[list[str], list[str]]] = {
+    "a command": (["trian"], ["trian"]),
+    "an agent to evaluate": (["evaluate", "nobody"], ["no agent or run at 'nobody'"]),
+    "an agent to evaluate that is cut off": (["evaluate", "cut.safetensors"], ["cut off"]),
+    "a run without an agent": (["evaluate", "run"], ["'run' has no agent yet"]),
+    "a folder that is no run": (["evaluate", "folder"], ["'folder'"]),
+    "an evaluation of no lives": (["evaluate", "agent.safetensors", "--lives", "0"], ["--lives is 0"]),
+    "an evaluation's seed": (["evaluate", "agent.safetensors", "--seed", "-1"], ["--seed is -1"]),
+    "a film's seed": (["watch", "agent.safetensors", "--seed", "-1"], ["--seed is -1"]),
+    "an evaluation's body": (["evaluate", "agent.safetensors", "--morphology", "x"], ["--morphology"]),
+    "an evaluation by nobody": (["evaluate", "agent.safetensors", "--workers", "-2"], ["--workers is -2"]),
+    "an agent to watch": (["watch", "nobody"], ["no agent or run at 'nobody'"]),
+    "a film of a strange kind": (["watch", "agent.safetensors", "--video", "life.docx"], ["life.docx", ".mp4"]),
+    "a module of tasks": (["tasks", "--import", "no_such_module"], ["no_such_module"]),
+}
+
+REFUSED_BY_THE_DISK = ("a folder that no user can make", "a folder on a disk that refuses")
+
+
+@pytest.fixture(scope="module")
+def things(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with things that are not what they should be."""
+    folder = tmp_path_factory.mktemp("things")
+    (folder / "folder").mkdir()
+    (folder / "folder" / "note.txt").write_text("mine")
+    (folder / "failing.py").write_text("raise ValueError('not today')\n")
+    (folder / "rules.py").write_text(
+        "def bare(pre, post, weight): return weight\n"
+        "def keyed(pre, post, weight, *, A): return A * weight\n"
+        "def raises(pre, post, weight, A): return 1 // 0\n"
+        "def branches(pre, post, weight, A): return A if (A > 0).all() else -A\n"
+        "def tall(pre, post, weight, A): return (A * weight).T\n"
+        "def silent(pre, post, weight, A): pass\n"
+        "def nowhere(pre, post, weight, A): return A * (pre - pre) / (post - post)\n"
+    )
+    configuration, _, network = package.configuration.configure(TASK, imports=(str(ENVIRONMENTS),), **SMALL)
+    create_run(configuration, folder / "run")
+    written = configuration.to_json()
+    for name, content in {
+        "future": written | {"format": 99},
+        "typo": written | {"popluation": 4},
+        "type": written | {"hidden": 4},
+        "other": [1, 2],
+    }.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    shutil.copytree(folder / "run", folder / "future")
+    shutil.copy(folder / "future.json", folder / "future" / "config.json")
+
+    agent = package.Agent(configuration, np.ones(network.parameters, np.float32))
+    agent.save(folder / "agent.safetensors")
+    whole = (folder / "agent.safetensors").read_bytes()
+    (folder / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
+    package.Agent(configuration, agent.genome * np.nan).save(folder / "nan.safetensors")
+    safetensors.numpy.save_file({"x": np.ones(3)}, folder / "foreign.safetensors")
+    parts = safetensors.numpy.load_file(folder / "agent.safetensors")
+    facts = {"format": 99, "configuration": written, "record": {}}
+    safetensors.numpy.save_file(parts, folder / "future.safetensors", {"metahebb": json.dumps(facts)})
+    return folder
+
+
+@pytest.fixture
+def here(things: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of these things, as the working directory."""
+    folder = Path(shutil.copytree(things, tmp_path / "here"))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def assert_one_sentence(err: str, says: list[str]) -> None:
+    assert err.startswith("Error: ")
+    assert err.endswith("\n")
+    assert err.count("\n") == 1, err
+    for part in says:
+        assert part in err
+
+
+@pytest.mark.parametrize("case", TRAIN)
+def test_train_refuses(case: str, here: Path, metahebb: Callable[..., Answer]) -> None:
+    arguments, says = TRAIN[case]
+    before = tree(here)
+    imports = [] if "--resume" in arguments else OURS
+    code, out, err = metahebb("train", *arguments, *imports)
+    assert_one_sentence(err, says)
+    assert code == (1 if case in REFUSED_BY_THE_DISK else 2)
+    assert out == ""
+    assert tree(here) == before
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_other_commands_refuse(case: str, here: Path, metahebb: Callable[..., Answer]) -> None:
+    arguments, says = OTHERS[case]
+    before = tree(here)
+    code, out, err = metahebb(*arguments)
+    assert_one_sentence(err, says)
+    assert code == 2
+    assert out == ""
+    assert tree(here) == before
