@@ -54,10 +54,12 @@ class BoxReadout:
     def __call__(self, outputs: jax.Array) -> jax.Array:
         """Outputs [lives, outputs] → actions, float32 [lives, *shape]."""
         low, high = np.array(self.low, np.float32), np.array(self.high, np.float32)
-        bounded = np.isfinite(low) & np.isfinite(high)
-        span = np.where(bounded, high - low, 0)
-        within = np.where(bounded, low, 0) + span * (jnp.tanh(outputs) + 1) / 2
-        return jnp.where(bounded, within, jnp.clip(outputs, low, high)).reshape(-1, *self.shape)
+        with np.errstate(over="ignore"):
+            span = high - low
+        bounded = np.isfinite(span)
+        within = np.where(bounded, low, 0) + np.where(bounded, span, 0) * (jnp.tanh(outputs) + 1) / 2
+        # Rounding may carry the sum past its bound, where the space no longer contains it.
+        return jnp.clip(jnp.where(bounded, within, outputs), low, high).reshape(-1, *self.shape)
 
 
 class Readout(Protocol):
