@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import jax
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metahebb.configuration import configure
 from metahebb.errors import UsageError
 from metahebb.rules import RULES, load_rule
 from metahebb.source import write_rule
@@ -66,6 +68,10 @@ def test_unknown_rule_names_the_nearest() -> None:
         ("def rule(pre, post, weight, A): return A / (pre - pre)", "NaN or infinity"),
         ("def rule(pre, post, weight, A): return A if pre.sum() > 0 else -A", "raised Tracer"),
         ("def other(pre, post, weight, A): return A", "Unknown rule in mine.py 'rule'.*other"),
+        ("import numpy as np\ndef rule(pre, post, weight, A): return np.tanh(A * pre * post)", "raised TracerArray"),
+        ("def rule(pre, post, weight, A): return jnp.tanh(A)", "raised NameError.*'jnp' is not defined"),
+        ("def rule(pre, post, weight, A): return 'growth'", "raised TypeError"),
+        ("rule = max", "does not tell its parameters"),
         ("rule = 3", "Unknown rule in mine.py"),
         ("def rule(:", "raised SyntaxError"),
     ],
@@ -74,6 +80,29 @@ def test_a_bad_rule_is_told_why(tmp_path: Path, text: str, complaint: str) -> No
     (tmp_path / "mine.py").write_text(text)
     with pytest.raises(UsageError, match=complaint):
         load_rule("mine.py:rule", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["short", "partial", "wrapped"])
+def test_a_rule_is_known_by_its_name_in_the_file(tmp_path: Path, name: str) -> None:
+    """Its function may have another: the name is what workers and later runs look for."""
+    (tmp_path / "mine.py").write_text(
+        "import functools\n"
+        "short = lambda pre, post, weight, A: A * pre\n"
+        "def scaled(by, pre, post, weight, A): return by * A * pre\n"
+        "partial = functools.partial(scaled, 2.0)\n"
+        "def decorated(function):\n"
+        "    def inner(pre, post, weight, A): return function(pre, post, weight, A)\n"
+        "    return inner\n"
+        "@decorated\n"
+        "def wrapped(pre, post, weight, A): return 3 * A * pre\n"
+    )
+    rule = f"{tmp_path}/mine.py:{name}"
+    configuration, _, network = configure("gymnasium:CartPole-v1", rule=rule)
+    assert configuration.rule == rule
+    again = load_rule(configuration.rule)
+    assert again.coefficients == ("A",)
+    assert network.rule is not None
+    assert again(2.0, 1.0, 1.0, 5.0) == network.rule(2.0, 1.0, 1.0, 5.0) == {"short": 10, "partial": 20, "wrapped": 30}[name]
 
 
 def test_a_rule_without_its_file(tmp_path: Path) -> None:
@@ -95,6 +124,34 @@ def test_a_function_is_written_with_what_it_uses(tmp_path: Path) -> None:
     rule = load_rule(write_rule(of_this_module, tmp_path))
     assert rule.formula == "tanh(A·oi·oj)/4"
     np.testing.assert_allclose(rule(1.0, 0.5, 0.0, 2.0), 0.25 * np.tanh(1.0), rtol=1e-6)
+
+
+SLOPE = np.sqrt(np.float64(2))
+maximum = object()
+"""Named as what a rule below uses of JAX; it is not what the rule uses."""
+
+
+def of_inner_functions(pre: jax.Array, post: jax.Array, weight: jax.Array, A: jax.Array) -> jax.Array:
+    return sum(part(A) for part in (lambda a: jnp.maximum(a, SLOPE), jnp.tanh)) * pre * post
+
+
+def test_what_a_functions_inner_functions_use_is_written_too(tmp_path: Path) -> None:
+    name = write_rule(of_inner_functions, tmp_path)
+    text = (tmp_path / "of_inner_functions.py").read_text()
+    assert "import jax.numpy as jnp\n" in text
+    assert f"SLOPE = {2**0.5}\n" in text
+    np.testing.assert_allclose(load_rule(name)(1.0, 2.0, 0.0, 1.0), 2 * (2**0.5 + np.tanh(1.0)), rtol=1e-6)
+
+
+def test_a_function_within_a_function_takes_its_numbers_along(tmp_path: Path) -> None:
+    steepness, signed = 3, True
+
+    def local(pre: jax.Array, post: jax.Array, weight: jax.Array, A: jax.Array) -> jax.Array:
+        return steepness * A * pre if signed else A
+
+    rule = load_rule(write_rule(local, tmp_path))
+    assert rule(2.0, 1.0, 1.0, 5.0) == 30
+    assert rule.digest == hashlib.sha256((tmp_path / "local.py").read_bytes()).hexdigest()
 
 
 def test_a_function_that_cannot_stand_alone(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def configure(task: str, preset: str | None = None, **options: Any) -> tuple[Con
     network = network_of(configuration, made)
     if network.rule is not None and network.rule.file is not None:
         settings |= {
-            "rule": f"{network.rule.file}:{network.rule.function.__name__}",
+            "rule": f"{network.rule.file}:{network.rule.name.rpartition(':')[2]}",
             "rule_digest": network.rule.digest,
         }
         configuration = Configuration(task=task, **settings)

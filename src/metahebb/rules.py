@@ -177,7 +177,10 @@ def rule_from_function(function: Function, name: str, file: str) -> Rule:
     its result is not one finite number per synapse, or if JAX cannot trace it.
     """
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = inspect.signature(function).parameters.values()
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError as e:
+        raise UsageError(f"Rule {name!r} does not tell its parameters; a rule is a function made with def.") from e
     if len(parameters) < 4 or any(p.kind not in kinds for p in parameters):
         raise UsageError(
             f"Rule {name!r} takes ({', '.join(str(p) for p in parameters)}); a rule takes (pre, post, weight, …) and "

@@ -7,6 +7,7 @@ nothing else.
 
 from __future__ import annotations
 
+import dis
 import inspect
 import textwrap
 import types
@@ -34,13 +35,17 @@ def write_rule(function: Callable[..., Any], folder: Path) -> str:
         raise UsageError(
             f"The source of rule {name!r} cannot be found. Write it into a file and give it as 'my_rules.py:{name}'."
         ) from e
-    around = inspect.getclosurevars(function)
+    around = function.__globals__
+    used = {variable: around[variable] for variable in _globals_read(function.__code__) if variable in around}
     lines = []
-    for variable, value in {**around.globals, **around.nonlocals}.items():
+    for variable, value in {**used, **inspect.getclosurevars(function).nonlocals}.items():
         if isinstance(value, types.ModuleType):
             lines.append(f"import {value.__name__} as {variable}")
-        elif isinstance(value, bool | int | float):
+        elif isinstance(value, bool | int):
             lines.append(f"{variable} = {value!r}")
+        elif isinstance(value, float):
+            # A plain number also of NumPy's float64.
+            lines.append(f"{variable} = {float(value)!r}")
         else:
             raise UsageError(
                 f"Rule {name!r} uses {variable!r}, which is neither a module nor a number. Write both into a file and "
@@ -51,3 +56,9 @@ def write_rule(function: Callable[..., Any], folder: Path) -> str:
     header = ["from __future__ import annotations", "", *sorted(lines)]
     path.write_text("\n".join([*header, "", "", text]))
     return f"{path}:{name}"
+
+
+def _globals_read(code: types.CodeType) -> set[str]:
+    """The global names that code reads, functions within it included (attributes of the same name are none)."""
+    names = {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+    return names.union(*(_globals_read(inner) for inner in code.co_consts if isinstance(inner, types.CodeType)))
