@@ -102,7 +102,8 @@ def test_a_rule_is_known_by_its_name_in_the_file(tmp_path: Path, name: str) -> N
     again = load_rule(configuration.rule)
     assert again.coefficients == ("A",)
     assert network.rule is not None
-    assert again(2.0, 1.0, 1.0, 5.0) == network.rule(2.0, 1.0, 1.0, 5.0) == {"short": 10, "partial": 20, "wrapped": 30}[name]
+    change = {"short": 10, "partial": 20, "wrapped": 30}[name]
+    assert again(2.0, 1.0, 1.0, 5.0) == network.rule(2.0, 1.0, 1.0, 5.0) == change
 
 
 def test_a_rule_without_its_file(tmp_path: Path) -> None:
