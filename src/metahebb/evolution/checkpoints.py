@@ -46,7 +46,8 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, then delete those that are no longer kept; raises RunError if the disk refuses."""
     leaves = {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(checkpoint.state))}
     facts = {"generation": checkpoint.generation, "best": checkpoint.best, "barren": checkpoint.barren}
-    about = {"facts": facts, "begun": checkpoint.state is not None, "checksum": _checksum(leaves)}
+    about = {"facts": facts, "begun": checkpoint.state is not None}
+    about["checksum"] = _checksum(leaves, about)
     path = folder / f"{checkpoint.generation:06d}.safetensors"
     with writing("The checkpoint", path), replacing(path) as temporary:
         safetensors.numpy.save_file(leaves, temporary, {"metahebb": json.dumps(about)})
@@ -71,7 +72,7 @@ def _load(path: Path, strategy: Strategy) -> Checkpoint:
     with safetensors.safe_open(path, framework="numpy") as file:
         about = json.loads(file.metadata()["metahebb"])
         leaves = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if about["checksum"] != _checksum(leaves):
+    if about.pop("checksum") != _checksum(leaves, about):
         raise ValueError("its checksum differs")
     state = None
     if about["begun"]:
@@ -84,10 +85,12 @@ def _as(leaf: np.ndarray, like: Any) -> Any:
     return leaf.item() if isinstance(like, float | int) else leaf
 
 
-def _checksum(leaves: dict[str, np.ndarray]) -> int:
-    checksum = 0
+def _checksum(leaves: dict[str, np.ndarray], about: dict[str, Any]) -> int:
+    """Of all that is restored: the leaves, what they are, and the facts about them."""
+    types = [(leaves[str(i)].dtype.str, leaves[str(i)].shape) for i in range(len(leaves))]
+    checksum = zlib.crc32(json.dumps([about, types]).encode())
     for i in range(len(leaves)):
-        checksum = zlib.crc32(np.ascontiguousarray(leaves[str(i)]).tobytes(), checksum)
+        checksum = zlib.crc32(leaves[str(i)].tobytes(), checksum)
     return checksum
 
 
