@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,8 +56,8 @@ def check_strategy(name: str) -> None:
 
 
 def _number(option: str, value: object) -> float:
-    if not isinstance(value, bool | int | float):
-        raise UsageError(f"--strategy-option {option} is {value!r}; it must be a number.")
+    if not isinstance(value, bool | int | float) or not math.isfinite(value):
+        raise UsageError(f"--strategy-option {option} is {value!r}; it must be a finite number.")
     return float(value)
 
 
@@ -80,16 +81,21 @@ class EvosaxStrategy:
         for name in list(options):
             if name in arguments and isinstance(arguments[name].default, bool | int | float):
                 chosen[name] = type(arguments[name].default)(_number(name, options.pop(name)))
-        made = algorithm(
-            population_size=self.configuration.population,
-            solution=np.zeros(self.parameters, np.float32),
-            **chosen,
-        )
-        numbers = [
-            f.name
-            for f in dataclasses.fields(made.default_params)
-            if jnp.ndim(getattr(made.default_params, f.name)) == 0
-        ]
+        try:
+            made = algorithm(
+                population_size=self.configuration.population,
+                solution=np.zeros(self.parameters, np.float32),
+                **chosen,
+            )
+        except (AssertionError, ArithmeticError) as e:
+            given = "".join(f", {name}={value!r}" for name, value in self.configuration.strategy_options.items())
+            raise UsageError(
+                f"Strategy {self.configuration.strategy!r} of evosax refuses "
+                f"--population {self.configuration.population}{given}: {e or 'it gives no reason'}"
+            ) from e
+        # Some have the parameters of whole networks among theirs.
+        parameters = {f.name: getattr(made.default_params, f.name) for f in dataclasses.fields(made.default_params)}
+        numbers = [name for name, value in parameters.items() if np.isscalar(value) or getattr(value, "ndim", 1) == 0]
         for name in options:
             if name not in numbers:
                 accepted = [n for n, p in arguments.items() if isinstance(p.default, bool | int | float)] + numbers
