@@ -1,0 +1,193 @@
+"""Agents as files: what is saved is loaded, and what is no agent is told so."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors
+import safetensors.numpy
+
+from metahebb.agents import Agent, load_agent, located, portable
+from metahebb.configuration import Configuration, configure
+from metahebb.errors import RunError, UsageError
+
+TASK = "gymnasium:CartPole-v1"
+Parts = dict[str, np.ndarray]
+Facts = dict[str, Any]
+
+
+def agent_of(**options: Any) -> Agent:
+    configuration, _, network = configure(TASK, hidden=(3,), **options)
+    genome = np.random.default_rng(0).standard_normal(network.parameters, dtype=np.float32)
+    return Agent(configuration, genome, {"generation": 12, "validation": 0.1 + 0.2})
+
+
+@pytest.fixture
+def rule(tmp_path: Path) -> Path:
+    """A user's rule."""
+    path = tmp_path / "elsewhere" / "mine.py"
+    path.parent.mkdir()
+    path.write_text("def grow(pre, post, weight, A, B):\n    return A * pre * post + B * weight\n")
+    return path
+
+
+@pytest.mark.parametrize("options", [{}, {"rule": "oja"}, {"static": True}, {"initial_weights": "co-evolved"}], ids=str)
+def test_what_is_saved_is_loaded(options: dict[str, Any], tmp_path: Path) -> None:
+    agent = agent_of(**options)
+    agent.save(tmp_path / "agent.safetensors")
+    loaded = load_agent(str(tmp_path / "agent.safetensors"))
+    assert loaded.configuration == agent.configuration
+    assert loaded.record == agent.record
+    assert loaded.genome.tobytes() == agent.genome.tobytes()
+    # The same agent is the same file.
+    loaded.save(tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "agent.safetensors").read_bytes()
+
+
+def test_anybody_can_read_the_file(tmp_path: Path) -> None:
+    agent = agent_of(rule="AD", initial_weights="co-evolved")
+    agent.save(tmp_path / "agent.safetensors")
+    parts = safetensors.numpy.load_file(tmp_path / "agent.safetensors")
+    assert {name: part.shape for name, part in parts.items()} == {
+        "layers.0.A": (4, 3), "layers.0.D": (4, 3), "layers.1.A": (3, 2), "layers.1.D": (3, 2),
+        "initial.0": (4, 3), "initial.1": (3, 2),
+    }  # fmt: skip
+    np.testing.assert_array_equal(parts["layers.0.D"].ravel(), agent.genome[12:24])
+
+
+def test_a_users_rule_travels_beside_its_agent(rule: Path, tmp_path: Path) -> None:
+    agent = agent_of(rule=f"{rule}:grow")
+    published = tmp_path / "published"
+    published.mkdir()
+    agent.save(published / "agent.safetensors")
+    rule.unlink()
+    moved = published.rename(tmp_path / "moved")
+    loaded = load_agent(moved / "agent.safetensors")
+    assert loaded.configuration.rule == f"{moved / 'mine.py'}:grow"
+    assert loaded.network.rule is not None
+    assert loaded.network.rule(2.0, 3.0, 0.5, 1.0, 10.0) == 11
+
+    (moved / "mine.py").write_text("def grow(pre, post, weight, A, B): return A + B\n")
+    with pytest.raises(UsageError, match=r"mine.py' of rule 'mine.py:grow' has changed since it was evolved"):
+        load_agent(moved / "agent.safetensors")
+    (moved / "mine.py").unlink()
+    with pytest.raises(UsageError, match=r"needs the file '.*moved/mine.py', which is not there"):
+        load_agent(moved / "agent.safetensors")
+
+
+def test_portable_and_located_are_each_others_reverse(rule: Path, tmp_path: Path) -> None:
+    configuration = agent_of(rule=f"{rule}:grow").configuration
+    carried = portable(configuration, tmp_path)
+    assert carried.rule == "mine.py:grow"
+    assert located(carried, tmp_path).rule == f"{tmp_path / 'mine.py'}:grow"
+    assert located(carried, rule.parent) == configuration
+    builtin = Configuration(TASK)
+    assert portable(builtin, tmp_path) is builtin
+    assert located(builtin, tmp_path) is builtin
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("agents") / "agent.safetensors"
+    agent_of().save(path)
+    return path
+
+
+@pytest.mark.parametrize("size", [0, 4, 8, 200, -200, -1])
+def test_an_agent_that_is_cut_off_is_told(size: int, whole: Path, tmp_path: Path) -> None:
+    path = tmp_path / "agent.safetensors"
+    path.write_bytes(whole.read_bytes()[:size])
+    with pytest.raises(UsageError, match="is not an agent, or it is cut off"):
+        load_agent(path)
+
+
+def changed(change: Callable[[Parts, Facts], None], whole: Path, tmp_path: Path) -> Path:
+    """A copy of the agent with something changed."""
+    with safetensors.safe_open(whole, framework="numpy") as file:
+        parts = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        facts = json.loads(file.metadata()["metahebb"])
+    change(parts, facts)
+    path = tmp_path / "agent.safetensors"
+    safetensors.numpy.save_file(parts, path, {"metahebb": json.dumps(facts)})
+    return path
+
+
+def settings(**values: Any) -> Callable[[Parts, Facts], None]:
+    return lambda parts, facts: facts["configuration"].update(values)
+
+
+def part(array: np.ndarray) -> Callable[[Parts, Facts], None]:
+    return lambda parts, facts: parts.update({"layers.0.A": array})
+
+
+CHANGES: dict[str, tuple[Callable[[Parts, Facts], None], str]] = {
+    "another format": (lambda parts, facts: facts.update(format=2), "has format 2; this version reads format 1"),
+    "a configuration of another format": (settings(format=0), "has format 0"),
+    "no format": (lambda parts, facts: facts.pop("format"), "not an agent of metahebb"),
+    "no record": (lambda parts, facts: facts.pop("record"), "not an agent of metahebb"),
+    "no settings": (lambda parts, facts: facts.update(configuration=[]), "is not a configuration"),
+    "an unknown setting": (settings(colour="red"), "The agent .* Unknown setting 'colour'"),
+    "an impossible setting": (settings(population=-2), "The agent .* --population is -2"),
+    "an unknown rule": (settings(rule="ABCD_rl"), "Unknown rule 'ABCD_rl'"),
+    "another task": (settings(task="gymnasium:Pendulum-v1"), "its own network: task 'gymnasium:Pendulum-v1'"),
+    "other layers": (settings(hidden=[4]), "does not fit its own network"),
+    "a part too many": (lambda parts, facts: parts.update(extra=np.zeros(1)), "does not fit its own network"),
+    "a part too few": (lambda parts, facts: parts.pop("layers.1.lr"), "does not fit its own network"),
+    "a part of another shape": (part(np.zeros((3, 4), np.float32)), "does not fit its own network"),
+    "NaN": (part(np.full((4, 3), np.nan, np.float32)), "contains numbers that are not finite"),
+    "infinity": (part(np.full((4, 3), -np.inf, np.float32)), "contains numbers that are not finite"),
+    "more than float32 holds": (part(np.full((4, 3), 1e39)), "contains numbers that are not finite"),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.parametrize("what", CHANGES)
+def test_what_does_not_fit_is_told(what: str, whole: Path, tmp_path: Path) -> None:
+    change, complaint = CHANGES[what]
+    path = changed(change, whole, tmp_path)
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match=complaint):
+        load_agent(path)
+    assert path.read_bytes() == before
+
+
+def test_a_copy_with_nothing_changed_is_an_agent(whole: Path, tmp_path: Path) -> None:
+    """So what the cases above change is what they are refused for."""
+    copy = changed(lambda parts, facts: None, whole, tmp_path)
+    assert load_agent(copy).genome.tobytes() == load_agent(whole).genome.tobytes()
+
+
+def test_somebody_elses_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.safetensors"
+    safetensors.numpy.save_file({"w": np.zeros(3)}, path)
+    with pytest.raises(UsageError, match="is a safetensors file, but not an agent of metahebb"):
+        load_agent(path)
+    safetensors.numpy.save_file({"w": np.zeros(3)}, path, {"metahebb": "[1, 2]"})
+    with pytest.raises(UsageError, match="is a safetensors file, but not an agent of metahebb"):
+        load_agent(path)
+    path.write_text("hello")
+    with pytest.raises(UsageError, match="is not an agent, or it is cut off"):
+        load_agent(path)
+    with pytest.raises(UsageError, match=r"There is no agent or run at '.*nobody'"):
+        load_agent(tmp_path / "nobody")
+
+
+def test_of_a_folder_the_best_agent_is_loaded(whole: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has no agent yet"):
+        load_agent(tmp_path)
+    shutil.copy(whole, tmp_path / "latest.safetensors")
+    assert load_agent(tmp_path).record["generation"] == 12
+    agent = agent_of()
+    Agent(agent.configuration, agent.genome, {"generation": 3}).save(tmp_path / "best.safetensors")
+    assert load_agent(tmp_path).record["generation"] == 3
+
+
+def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"The agent .* could not be written: .*No such file"):
+        agent_of().save(tmp_path / "nowhere" / "agent.safetensors")
