@@ -139,7 +139,7 @@ class Configuration:
 
 def check_seed(seed: int) -> None:
     """Raise UsageError for a seed that is none."""
-    if not isinstance(seed, int) or not 0 <= seed < 2**63:
+    if type(seed) is not int or not 0 <= seed < 2**63:
         raise UsageError(f"--seed is {seed!r}; it must be a whole number from 0 to 2^63 − 1.")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import pytest
 
 import metahebb
 from metahebb import Observer, Run, RunError
+from metahebb.configuration import Configuration
+from metahebb.evolution.training import fitness_of, lives_of
 from metahebb.lifetimes.lives import Outcome, life_of
 from metahebb.seeds import Stream
 from support import ENVIRONMENTS, kill, result, workers_of
@@ -214,3 +218,58 @@ def test_three_generations_without_a_finite_fitness_end_the_run(tmp_path: Path) 
     assert len({line["mean_norm"] for line in run.metrics()}) == 1
     with pytest.raises(RunError, match="No life of the last 3 generations had a finite fitness"):
         metahebb.resume(run)
+
+
+def outcomes_of(fitness: list[list[float]]) -> list[Outcome]:
+    """Of each member its lives' fitness; the members' mean squares are 1, 2, 3, …"""
+    return [
+        Outcome(member, number, value, steps=10, mean_square=member + 1.0)
+        for member, lives in enumerate(fitness)
+        for number, value in enumerate(lives)
+    ]
+
+
+def test_fitness_is_the_mean_of_a_members_lives_less_its_penalty() -> None:
+    c = Configuration(TASK, population=4, lives=2, penalty=0.5)
+    outcomes = outcomes_of([[1, 3], [10, 20], [-5, 5], [0, 1]])
+    fitness, metrics = fitness_of(outcomes[::-1], c)
+    assert fitness is not None
+    assert fitness.tolist() == [1.5, 14.0, -1.5, -1.5]
+    # The metrics are of the fitness as it was lived, the penalty apart.
+    assert metrics == {
+        "fitness_mean": 4.375, "fitness_best": 15.0, "fitness_deviation": pytest.approx(38.171875**0.5), "penalty": 1.25,
+        "lives": 8, "steps": 80, "diverged": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_diverged_life_scores_the_worst_of_its_generation(bad: float) -> None:
+    c = Configuration(TASK, population=4, lives=2, penalty=0.0)
+    fitness, metrics = fitness_of(outcomes_of([[1, 3], [10, bad], [-5, 5], [bad, bad]]), c)
+    assert fitness is not None
+    assert fitness.tolist() == [2.0, 2.5, 0.0, -5.0]
+    assert metrics["diverged"] == 3
+
+
+def test_a_generation_without_a_finite_life_has_no_fitness() -> None:
+    c = Configuration(TASK, population=2)
+    fitness, metrics = fitness_of(outcomes_of([[math.nan], [math.inf]]), c)
+    assert fitness is None
+    assert metrics == {
+        "fitness_mean": None, "fitness_best": None, "fitness_deviation": None, "penalty": pytest.approx(0.015),
+        "lives": 2, "steps": 20, "diverged": 2,
+    }  # fmt: skip
+
+
+def test_a_member_lives_in_each_body() -> None:
+    c = Configuration("quadruped", population=2, lives=2, morphologies=("standard", "front-right-damaged"))
+    (pair,) = lives_of(c, 3)
+    assert sorted((life.member, life.number, life.body) for life in pair) == [
+        (member, number, c.morphologies[number % 2]) for member in (0, 1) for number in range(4)
+    ]
+    seeds = {(life.member, life.number): (life.world, life.key) for life in pair}
+    # The two of a pair share their lives; the lives of one differ.
+    assert all(seeds[0, number] == seeds[1, number] for number in range(4))
+    assert len(set(seeds.values())) == 4
+    (unpaired,) = lives_of(dataclasses.replace(c, paired_lives=False), 3)
+    assert len({(life.world, life.key) for life in unpaired}) == 8
