@@ -50,18 +50,12 @@ def resized(image: np.ndarray, side: int = 84) -> np.ndarray:
             [[max(0.0, min((i + 1) * step, h + 1) - max(i * step, h)) / step for h in range(size)] for i in range(side)]
         )
 
-    return np.einsum("ih,jw,hwc->ijc", areas(image.shape[0]), areas(image.shape[1]), image)
+    return np.einsum("ih,jw,hwc->ijc", areas(image.shape[0]), areas(image.shape[1]), image, optimize=True)
 
 
 def convolved(x: np.ndarray, filters: np.ndarray, stride: int) -> np.ndarray:
-    k = filters.shape[-1]
-    n = (len(x) - k) // stride + 1
-    out = np.empty((n, n, len(filters)))
-    for r in range(n):
-        for c in range(n):
-            window = x[r * stride : r * stride + k, c * stride : c * stride + k]
-            out[r, c] = np.einsum("rci,oirc->o", window, filters)
-    return out
+    windows = np.lib.stride_tricks.sliding_window_view(x, filters.shape[2:], axis=(0, 1))
+    return np.tensordot(windows[::stride, ::stride], filters, ((2, 3, 4), (1, 2, 3)))
 
 
 def pooled(x: np.ndarray) -> np.ndarray:
@@ -134,11 +128,45 @@ def test_a_vector_networks_life(rule: str, normaliser: str) -> None:
 
 def test_the_vision_networks_life() -> None:
     network = Network(ImageEncoder(96, 96, 3), 3, RULES["ABCD_lr"])
-    observations = np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3), np.uint8)
+    observations = np.random.default_rng(0).integers(0, 256, (24, 96, 96, 3), np.uint8)
     check_life(network, observations, scale=0.1, tolerance=1e-3)
 
 
-@pytest.mark.parametrize("shape", [(210, 160, 3), (64, 64, 1), (84, 84, 4), (50, 120, 2)])
+def test_the_quadrupeds_networks_life() -> None:
+    network = Network(VectorEncoder(28), 8, RULES["ABCD_lr"], output_activation="tanh", normaliser="none")
+    observations = np.random.default_rng(0).standard_normal((40, 28)).astype(np.float32)
+    check_life(network, observations, scale=0.1, tolerance=1e-3)
+
+
+@pytest.mark.parametrize("initial", ["sparse", "co-evolved"])
+def test_other_initial_weights_live_as_well(initial: str) -> None:
+    network = Network(VectorEncoder(5), 3, RULES["ABCD_lr"], hidden=(6,), initial_weights=initial)
+    observations = np.random.default_rng(0).standard_normal((30, 5)).astype(np.float32)
+    check_life(network, observations, scale=0.2, tolerance=1e-3)
+
+
+def test_a_network_without_hidden_layers() -> None:
+    network = Network(VectorEncoder(5), 3, RULES["oja"], hidden=())
+    assert network.layers == ((5, 3),)
+    observations = np.random.default_rng(0).standard_normal((30, 5)).astype(np.float32)
+    check_life(network, observations, scale=0.2, tolerance=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("activation", "by_hand"), [("tanh", 0.46211716), ("sigmoid", 0.62245933), ("relu", 0.5), ("linear", 0.5)]
+)
+def test_activations_by_hand(activation: str, by_hand: float) -> None:
+    """Two inputs of 1 and −0.5 through weights of one: the hidden neuron's sum is 0.5, and so on."""
+    network = Network(VectorEncoder(2), 1, RULES["A"], hidden=(1,), activation=activation, initial_weights="ones")
+    genome = network.unflatten(np.zeros((1, network.parameters), np.float32))
+    weights = network.init(genome, jax.random.split(jax.random.key(0), 1))
+    inputs, hidden, outputs = network.act(network.express(genome), weights, np.array([[1.0, -0.5]], np.float32))
+    np.testing.assert_array_equal(inputs, [[1, -0.5]])
+    # The outputs are the raw sum whatever the hidden neurons do.
+    np.testing.assert_allclose([hidden[0, 0], outputs[0, 0]], [by_hand, by_hand], rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(210, 160, 3), (64, 64, 1), (84, 84, 4), (42, 120, 2)])
 def test_images_of_any_size(shape: tuple[int, int, int]) -> None:
     encoder = ImageEncoder(*shape)
     rng = np.random.default_rng(0)

@@ -237,8 +237,8 @@ def test_fitness_is_the_mean_of_a_members_lives_less_its_penalty() -> None:
     assert fitness.tolist() == [1.5, 14.0, -1.5, -1.5]
     # The metrics are of the fitness as it was lived, the penalty apart.
     assert metrics == {
-        "fitness_mean": 4.375, "fitness_best": 15.0, "fitness_deviation": pytest.approx(38.171875**0.5), "penalty": 1.25,
-        "lives": 8, "steps": 80, "diverged": 0,
+        "fitness_mean": 4.375, "fitness_best": 15.0, "fitness_deviation": pytest.approx(38.171875**0.5),
+        "penalty": 1.25, "lives": 8, "steps": 80, "diverged": 0,
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What comes of a life in a world on the host depends on its genome and its seeds alone."""
+"""What comes of a life depends on its genome and its seeds alone, whatever its world."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import pytest
 
 from metahebb.configuration import configure
 from metahebb.lifetimes import make_slots
-from metahebb.lifetimes.host import HostSlots
 from metahebb.lifetimes.lives import Life, Outcome, life_of
+from metahebb.lifetimes.slots import Slots
 from metahebb.seeds import Stream
 
 TASKS: dict[str, dict[str, Any]] = {
     "classic control": {"task": "gymnasium:CartPole-v1", "hidden": (16,)},
     "MuJoCo": {"task": "gymnasium:HalfCheetah-v5", "env_args": {"max_episode_steps": 30}},
     "images": {"task": "gymnasium:CarRacing-v3", "env_args": {"max_episode_steps": 5}},
+    "traced": {"task": "car-racing"},
 }
-MODULES = {"classic control": "pygame", "MuJoCo": "mujoco", "images": "Box2D"}
+MODULES = {"classic control": "pygame", "MuJoCo": "mujoco", "images": "Box2D", "traced": "jax"}
 
 
 class End(NamedTuple):
@@ -28,20 +29,18 @@ class End(NamedTuple):
     weights: tuple[bytes, ...]
 
 
-def slots_of(kind: str) -> tuple[HostSlots, int]:
+def slots_of(kind: str) -> tuple[Slots, int]:
     """Slots of a task, and the size of a genome."""
     pytest.importorskip(MODULES[kind])
     _, task, network = configure(**TASKS[kind])
-    slots = make_slots(network, task, task.make_world(task.slots, False))
-    assert isinstance(slots, HostSlots)
-    return slots, network.parameters
+    return make_slots(network, task, task.make_world(task.slots, False)), network.parameters
 
 
 def genome_of(life: Life, size: int) -> np.ndarray:
     return np.random.default_rng(life.member).standard_normal(size, np.float32)
 
 
-def live(slots: HostSlots, size: int, lives: list[Life], places: list[int]) -> dict[Life, End]:
+def live(slots: Slots, size: int, lives: list[Life], places: list[int]) -> dict[Life, End]:
     """Live lives in these slots, the first of them first; a slot that becomes free takes the next life."""
     waiting, living, ends = list(lives), {}, {}
     while waiting or living:
