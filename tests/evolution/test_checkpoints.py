@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from metahebb.configuration import Configuration
 from metahebb.errors import RunError
@@ -72,6 +73,16 @@ def test_wherever_a_bit_flips_the_one_before_is_taken(tmp_path: Path, caplog: py
             assert loaded.generation == 1, f"byte {position}: {whole[position - 9 : position + 9]!r}"
     newest.write_bytes(whole)
     assert load_newest(tmp_path, ADAM).generation == 2
+
+
+def test_numbers_of_another_type_are_not_believed(tmp_path: Path) -> None:
+    """The same bytes, as whole numbers."""
+    save(tmp_path, checkpoint(1))
+    save(tmp_path, checkpoint(2))
+    newest = tmp_path / "000002.safetensors"
+    newest.write_bytes(newest.read_bytes().replace(b'"F32"', b'"I32"', 1))
+    assert safetensors.numpy.load_file(newest)
+    assert load_newest(tmp_path, ADAM).generation == 1
 
 
 def test_wherever_it_is_cut_off_the_one_before_is_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -22,6 +22,7 @@ MESSAGES = [
     Message("population", {"sigma": 0.1}, {"mean": np.random.default_rng(0).standard_normal(100_000)}),
     Message("live", {}, {"nobody": np.zeros((0, 4), np.float32), "frame": np.full((2, 3, 3), 200, np.uint8)}),
     Message("sum", {}, {"strided": np.arange(10)[::3], "fortran": np.arange(6, dtype=">f4").reshape(2, 3).T}),
+    Message("moment", {"step": 0}, {"scalar": np.array(2.5)}),
     Message("sum", {}, {"odd": np.array([np.nan, -0.0, np.inf], np.float32)}),
 ]
 

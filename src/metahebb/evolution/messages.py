@@ -24,7 +24,7 @@ class Message:
 
 def send(stream: IO[bytes], message: Message) -> None:
     """Write a message; raises OSError when the other side is gone."""
-    arrays = {name: np.ascontiguousarray(array) for name, array in message.arrays.items()}
+    arrays = {name: np.asarray(array) for name, array in message.arrays.items()}
     shapes = {name: (array.dtype.str, array.shape) for name, array in arrays.items()}
     header = json.dumps({"kind": message.kind, "fields": dict(message.fields), "arrays": shapes}).encode()
     stream.write(struct.pack("<I", len(header)) + header)
