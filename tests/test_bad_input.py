@@ -36,6 +36,10 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
         [TASK, "--strategy", "RandomSearch"],
         ["'RandomSearch'", "it also needs sampling_fn"],
     ),
+    "a population that a strategy refuses": (
+        [TASK, "--strategy", "PGPE", "--population", "7"],
+        ["'PGPE' of evosax refuses --population 7", "must be even"],
+    ),
     "an option of a strategy": (
         [TASK, "--strategy", "SNES", "--strategy-option", "std_initt=1"],
         ["'std_initt'", "Did you mean 'std_init'"],
