@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,8 +30,9 @@ class End(NamedTuple):
     weights: tuple[bytes, ...]
 
 
+@functools.cache
 def slots_of(kind: str) -> tuple[Slots, int]:
-    """Slots of a task, and the size of a genome."""
+    """Slots of a task, all free, and the size of a genome. They take seconds to compile."""
     pytest.importorskip(MODULES[kind])
     _, task, network = configure(**TASKS[kind])
     return make_slots(network, task, task.make_world(task.slots, False)), network.parameters
