@@ -19,7 +19,7 @@ from metahebb.initial_weights import CO_EVOLVED, INITIAL_WEIGHTS
 from metahebb.networks import ACTIVATIONS, Network
 from metahebb.normalisers import NORMALISERS
 from metahebb.rules import Rule, load_rule
-from metahebb.tasks import Options, Task, make_task
+from metahebb.tasks import Options, Task, locate_user_module, make_task
 
 __all__ = ["FORMAT", "PRESETS", "Configuration", "configure", "network_of", "read_configuration", "task_of"]
 
@@ -200,10 +200,12 @@ def configure(task: str, preset: str | None = None, **options: Any) -> tuple[Con
             raise unknown("option", name, sorted(known))
     if preset is not None and preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
+    if "imports" in given:
+        given["imports"] = tuple(locate_user_module(name) for name in given["imports"])
     options_of_task = Options(
         given.get("env_args", {}), given.get("greyscale", False), given.get("frame_stack", 1), given.get("simulator")
     )
-    made = make_task(task, options_of_task, tuple(given.get("imports", ())))
+    made = make_task(task, options_of_task, given.get("imports", ()))
     if given.get("strategy", "openai-es") != "openai-es":
         defaults = {f.name: f.default for f in dataclasses.fields(Configuration)}
         for name in _OPENAI_ES_ONLY:

@@ -13,6 +13,8 @@ from metahebb.errors import RunError
 
 __all__ = ["replacing", "writing"]
 
+os.umask(UMASK := os.umask(0))
+
 
 @contextlib.contextmanager
 def writing(what: str, path: Path) -> Iterator[None]:
@@ -33,6 +35,8 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield temporary
+        # Libraries may write for the owner alone; a file of ours has the mode of any other.
+        os.chmod(temporary, 0o666 & ~UMASK)
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)

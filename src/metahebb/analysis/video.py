@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import gymnasium
 import imageio_ffmpeg
 import matplotlib
 import numpy as np
@@ -52,9 +51,6 @@ COLOURS = (matplotlib.colormaps["RdBu_r"](np.arange(256))[:, :3] * 255).round().
 BOUNDED = ("max-abs", "l2", "clip")
 """the normalisers that keep every weight within ±1"""
 
-FRAMES_PER_SECOND = {"car-racing": 50.0, "quadruped": 1 / 0.0165, "quadruped-bullet": 1 / 0.0165}
-"""real time of the named tasks"""
-
 FORMATS = {
     ".mp4": "-f mp4 -c:v libx264 -preset veryfast -crf 16 -pix_fmt yuv420p -movflags +faststart",
     # A palette for each frame needs no memory for the whole film.
@@ -74,7 +70,9 @@ def film(agent: Agent, path: str | Path, *, seed: int = 0, number: int = 0) -> O
     _check_path(path)
     check_seed(seed)
     body, *_ = (*bodies_of(agent.task, agent.configuration.morphologies[:1]), "")
-    frames_per_second = _frames_per_second(agent.configuration.task)
+    frames_per_second = agent.task.frames_per_second
+    if frames_per_second is None:
+        raise UsageError(f"Task {agent.task.name!r} cannot be filmed: its environment makes no pictures (rgb_array).")
     life = life_of(0, number, seed, Stream.EVALUATION, body=body)
     genes = agent.genome[: agent.network.synaptic_parameters]
     fitness, steps = 0.0, 0
@@ -102,18 +100,6 @@ def _check_path(path: Path) -> None:
         raise UsageError(f"The film {str(path)!r} has no folder to lie in: make {str(path.parent)!r} first.")
     if not os.access(path.absolute().parent, os.W_OK):
         raise UsageError(f"The film {str(path)!r} may not be written there; choose another folder.")
-
-
-def _frames_per_second(task: str) -> float:
-    """As fast as the world itself runs, where it says so; raises UsageError if it makes no pictures."""
-    if task in FRAMES_PER_SECOND:
-        return FRAMES_PER_SECOND[task]
-    entry = gymnasium.spec(task.removeprefix("gymnasium:")).entry_point
-    creator = gymnasium.envs.registration.load_env_creator(entry) if isinstance(entry, str) else entry
-    metadata = getattr(creator, "metadata", {})
-    if "rgb_array" not in metadata.get("render_modes", ["rgb_array"]):
-        raise UsageError(f"Task {task!r} cannot be filmed: its environment makes no pictures (rgb_array).")
-    return float(metadata.get("render_fps", 30))
 
 
 @contextlib.contextmanager

@@ -155,8 +155,9 @@ def create_run(configuration: Configuration, folder: Path) -> Run:
     return Run(folder, located(saved, folder))
 
 
-def open_run(folder: Path) -> Run:
+def open_run(folder: str | Path) -> Run:
     """A run that exists; raises UsageError if the folder is not one."""
+    folder = Path(folder)
     if not folder.is_dir():
         raise UsageError(f"There is no run folder {str(folder)!r}.")
     if not (folder / "config.json").exists():
@@ -172,7 +173,10 @@ def extended(run: Run, generations: int | None) -> Run:
     if generations is None:
         return run
     configuration = dataclasses.replace(run.configuration, generations=generations)
-    target, scores = configuration.target, [line.get("validation") or -math.inf for line in run.metrics()]
+    target, scores = (
+        configuration.target,
+        [line["validation"] for line in run.metrics() if line.get("validation") is not None],
+    )
     if target is not None and max(scores, default=-math.inf) >= target:
         # Who asks for more generations of a run that has reached its target does not want to stop there again.
         configuration = dataclasses.replace(configuration, target=None)

@@ -56,6 +56,11 @@ class _Unit:
         return Message("live", {**self.message.fields, "lives": left}, self.message.arrays)
 
 
+def _without_screen() -> bool:
+    """Whether MuJoCo has to draw without a display, which it does not find out by itself."""
+    return sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
 class _Worker:
     """One process, its pipe, and the units that it has."""
 
@@ -69,6 +74,7 @@ class _Worker:
             "OPENBLAS_NUM_THREADS": "1",
             "SDL_VIDEODRIVER": os.environ.get("SDL_VIDEODRIVER", "dummy"),
             "PYGAME_HIDE_SUPPORT_PROMPT": "1",
+            **({"MUJOCO_GL": os.environ.get("MUJOCO_GL", "egl")} if _without_screen() else {}),
             # What the parent can import (a user's module beside a script), the worker can.
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
         }

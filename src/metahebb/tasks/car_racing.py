@@ -127,4 +127,12 @@ def make(options: Options) -> Task:
         return HostLives(slots, render) if options.simulator == "gymnasium" else TracedLives()
 
     paper = {"population": 200, "generations": 300, "lr": 0.2, "sigma": 0.1}
-    return Task(NAME, ImageEncoder(96, 96, 3), Readout(), world, settings={"population": 200}, paper=paper)
+    return Task(
+        NAME,
+        ImageEncoder(96, 96, 3),
+        Readout(),
+        world,
+        frames_per_second=50,
+        settings={"population": 200},
+        paper=paper,
+    )

@@ -37,10 +37,12 @@ def make(name: str, options: Options) -> Task:
     try:
         encoder, readout = encoder_for(env.observation_space), readout_for(env.action_space)
         threshold = env.spec.reward_threshold if env.spec is not None else None
+        pictures = "rgb_array" in env.metadata.get("render_modes", ["rgb_array"])
+        frames_per_second = float(env.metadata.get("render_fps") or 30) if pictures else None
     finally:
         env.close()
 
     def world(slots: int, render: bool) -> GymnasiumWorld:
         return GymnasiumWorld(lambda: environment(render), slots)
 
-    return Task(name, encoder, readout, world, target=threshold)
+    return Task(name, encoder, readout, world, target=threshold, frames_per_second=frames_per_second)

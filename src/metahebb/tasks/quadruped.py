@@ -128,6 +128,7 @@ def _task(name: str, world: Callable[[int, bool], HostWorld], slots: int) -> Tas
         Readout(),
         world,
         output_activation="tanh",
+        frames_per_second=1 / 0.0165,
         slots=slots,
         settings={"normaliser": "none", "morphologies": TRAINING_BODIES},
         paper=published,

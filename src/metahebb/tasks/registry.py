@@ -15,7 +15,7 @@ from metahebb.tasks import car_racing, quadruped
 from metahebb.tasks import gymnasium as gymnasium_tasks
 from metahebb.tasks.task import Options, Task
 
-__all__ = ["NAMED_TASKS", "describe_tasks", "import_user_module", "make_task"]
+__all__ = ["NAMED_TASKS", "describe_tasks", "import_user_module", "locate_user_module", "make_task"]
 
 NAMED_TASKS: Mapping[str, Callable[[Options], Task]] = {
     car_racing.NAME: car_racing.make,
@@ -69,6 +69,12 @@ def _newest() -> list[str]:
         if key not in newest or newest[key][0] < version:
             newest[key] = (version, identifier)
     return [identifier for _, identifier in newest.values()]
+
+
+def locate_user_module(name: str) -> str:
+    """A module as it is written in a configuration: a file by its absolute path, so that it is found from any folder."""
+    path = Path(name if name.endswith(".py") else f"{name}.py").expanduser()
+    return str(path.resolve()) if path.is_file() or name.endswith(".py") else name
 
 
 def import_user_module(name: str) -> None:

@@ -36,6 +36,8 @@ class Task:
     make_world: Callable[[int, bool], HostWorld | TracedWorld]
     """(slots, render) → a world of so many slots, ready for pictures or not."""
     output_activation: str = "linear"
+    frames_per_second: float | None = 30.0
+    """Pictures of its world for a film in real time; None where it makes no pictures."""
     target: float | None = None
     """The mean fitness at which the task counts as solved, where its makers name one."""
     slots: int = 16

@@ -154,7 +154,14 @@ class GymnasiumWorld:
 
     def render(self, slot: int) -> np.ndarray:
         """What the environment renders (made with ``render_mode="rgb_array"``)."""
-        return np.asarray(self._environment(slot).render())
+        environment = self._environment(slot)
+        try:
+            picture = environment.render()
+        except gymnasium.error.DependencyNotInstalled as e:
+            raise UsageError(_missing(environment.spec.id if environment.spec else "of this task", str(e))) from e
+        if not isinstance(picture, np.ndarray):
+            raise UsageError(f"The environment rendered {type(picture).__name__} where a picture was asked for.")
+        return picture
 
     def close(self) -> None:
         """Close all environments."""
