@@ -72,7 +72,7 @@ def _newest() -> list[str]:
 
 
 def locate_user_module(name: str) -> str:
-    """A module as it is written in a configuration: a file by its absolute path, so that it is found from any folder."""
+    """A module as a configuration names it: a file by its absolute path, so that it is found from any folder."""
     path = Path(name if name.endswith(".py") else f"{name}.py").expanduser()
     return str(path.resolve()) if path.is_file() or name.endswith(".py") else name
 
