@@ -75,7 +75,7 @@ def _serve(messages: queue.SimpleQueue[Message], outbox: IO[bytes]) -> None:
     task = task_of(configuration)
     network = network_of(configuration, task)
     slots = make_slots(network, task, task.make_world(task.slots, start.fields["render"]))
-    send(outbox, Message("ready"))
+    send(outbox, Message("ready", {"slots": task.slots}))
 
     population: MirroredPopulation | None = None
     waiting: collections.deque[tuple[Life, np.ndarray | None]] = collections.deque()

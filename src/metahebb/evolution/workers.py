@@ -31,6 +31,8 @@ __all__ = ["Workers"]
 
 logger = logging.getLogger("metahebb")
 
+SPARE = 4
+"""Lives beyond its slots that a worker is given, so that a slot never waits for its next."""
 DEATHS = 3
 """How often a worker may die over the same unit before the run gives up: the unit kills, not chance."""
 
@@ -89,6 +91,7 @@ class _Worker:
         )
         self.units: list[_Unit] = []
         self.ready = False
+        self.slots = 0
         self.last_words: collections.deque[str] = collections.deque(maxlen=5)
         threading.Thread(target=self._listen, args=(inbox,), daemon=True).start()
         threading.Thread(target=self._overhear, args=(said,), daemon=True).start()
@@ -174,13 +177,11 @@ class Workers:
         for worker in self._workers:
             worker.send(self._population)
 
-    def live(
-        self, groups: Iterable[Sequence[Life]], genomes: np.ndarray | None = None, room: int = 20
-    ) -> Iterator[Outcome]:
+    def live(self, groups: Iterable[Sequence[Life]], genomes: np.ndarray | None = None) -> Iterator[Outcome]:
         """Live groups of lives and yield what comes of each, in the order in which they end.
 
         The lives of a group share a worker. ``genomes`` float32 [members, parameters], or None where the members are
-        those of the mirrored population. ``room``: how many lives a worker is given at once, its slots and a few more.
+        those of the mirrored population.
         """
 
         def units() -> Iterator[_Unit]:
@@ -194,7 +195,7 @@ class Workers:
                 message = Message("live", fields, arrays)
                 yield _Unit(number, message, {(life.member, life.number) for life in group})
 
-        for worker, message in self._work(units(), room):
+        for worker, message in self._work(units()):
             for outcome in (Outcome(*values) for values in message.fields["outcomes"]):
                 for unit in worker.units:
                     unit.lives.discard((outcome.member, outcome.number))
@@ -241,35 +242,30 @@ class Workers:
             if message is None:
                 self._replace(worker)
             elif message.kind == "ready":
-                worker.ready = True
+                self._greet(worker, message)
 
-    def _work(self, units: Iterator[_Unit], room: int) -> Iterator[tuple[_Worker, Message]]:
+    def _work(self, units: Iterator[_Unit], room: int | None = None) -> Iterator[tuple[_Worker, Message]]:
         """Hand out units as workers have room; yield the workers' answers until none has work left.
 
-        Whoever consumes the answers takes finished units off the worker.
+        ``room``: how much a worker is given at once, by default lives for its slots and a few to go on with. Whoever
+        consumes the answers takes finished units off the worker.
         """
-        waiting: collections.deque[_Unit] = collections.deque()
-        exhausted = False
-        while True:
-            for worker in sorted(self._workers, key=lambda w: w.load):
-                while worker.ready and worker.load < room and not (exhausted and not waiting):
-                    if not waiting:
-                        unit = next(units, None)
-                        if unit is None:
-                            exhausted = True
-                            break
-                        waiting.append(unit)
-                    self._give(worker, waiting.popleft())
-            if exhausted and not waiting and not any(worker.units for worker in self._workers):
-                return
+        waiting = collections.deque(units)
+        while waiting or any(worker.units for worker in self._workers):
+            # One by one to the least busy, so that none is left with more than its share at the end.
+            while waiting and (free := [w for w in self._workers if w.ready and w.load < (room or w.slots + SPARE)]):
+                self._give(min(free, key=lambda worker: worker.load), waiting.popleft())
             worker, message = self._receive()
             if message is None:
                 waiting.extendleft(self._replace(worker))
             elif message.kind == "ready":
-                worker.ready = True
-                self._failed_starts = 0
+                self._greet(worker, message)
             else:
                 yield worker, message
+
+    def _greet(self, worker: _Worker, ready: Message) -> None:
+        worker.ready, worker.slots = True, ready.fields["slots"]
+        self._failed_starts = 0
 
     def _give(self, worker: _Worker, unit: _Unit) -> None:
         worker.units.append(unit)
