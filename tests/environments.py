@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -70,6 +71,14 @@ class Unrewarding(Target):
         return observation, np.nan if self.always or self.seed % 2 else reward, terminated, truncated, info
 
 
+class Talkative(Target):
+    """Greets on both streams whenever it is made."""
+
+    def __init__(self) -> None:
+        print("Welcome to the talkative environment")
+        print("It has much to say", file=sys.stderr)
+
+
 class DictObservation(Target):
     observation_space = spaces.Dict({"position": spaces.Box(-1, 1, (3,))})
 
@@ -87,6 +96,7 @@ class WholeNumbers(Target):
 
 
 for environment in (
-    Target, Deadly, Endless, Faulty, Unrewarding, DictObservation, TextObservation, SeveralSwitches, WholeNumbers,
+    Target, Deadly, Endless, Faulty, Unrewarding, Talkative, DictObservation, TextObservation, SeveralSwitches,
+    WholeNumbers,
 ):  # fmt: skip
     gymnasium.register(f"{environment.__name__}-v0", entry_point=environment)

@@ -58,7 +58,8 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
     "a preset": ([TASK, "--preset", "papper"], ["'papper'", "Did you mean 'paper'"]),
     "an option": ([TASK, "--popluation", "4"], ["--popluation", "--population"]),
     "an option without its value": ([TASK, "--population"], ["--population"]),
-    "a number that is none": ([TASK, "--population", "many"], ["--population", "valid integer"]),
+    "a number that is none": ([TASK, "--population", "many"], ["--population is 'many'", "whole number"]),
+    "a number that is none, with a sign of equality": ([TASK, "--lr=small"], ["--lr is 'small'", "a number"]),
     "two tasks": ([TASK, TASK], ["extra argument"]),
     "an odd population": ([TASK, "--population", "7"], ["--population is 7", "even", "8 would do"]),
     "no population": ([TASK, "--population", "0"], ["--population is 0", "1 or more"]),
@@ -98,6 +99,8 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
     "a rule's name": ([TASK, "--rule", "rules.py:silennt"], ["'silennt'", "Did you mean 'silent'"]),
     "a rule's name left out": ([TASK, "--rule", "rules.py"], ["'rules.py'", "my_rules.py:my_rule"]),
     "a rule's file that fails": ([TASK, "--rule", "failing.py:grow"], ["failing.py", "ValueError: not today"]),
+    "a rule's file that ends the program": ([TASK, "--rule", "leaving.py:grow"], ["leaving.py", "SystemExit: 3"]),
+    "a module that ends the program": ([TASK, "--import", "leaving.py"], ["leaving.py", "SystemExit: 3"]),
     "a rule without coefficients": ([TASK, "--rule", "rules.py:bare"], ["(pre, post, weight)", "coefficients"]),
     "a rule with an option": ([TASK, "--rule", "rules.py:keyed"], ["positional"]),
     "a rule that raises": ([TASK, "--rule", "rules.py:raises"], ["ZeroDivisionError", "small layer"]),
@@ -150,6 +153,8 @@ OTHERS: dict[str, tuple[list[str], list[str]]] = {
     "a film's seed": (["watch", "agent.safetensors", "--seed", "-1"], ["--seed is -1"]),
     "an evaluation's body": (["evaluate", "agent.safetensors", "--morphology", "x"], ["--morphology"]),
     "an evaluation by nobody": (["evaluate", "agent.safetensors", "--workers", "-2"], ["--workers is -2"]),
+    "a film's body": (["watch", "agent.safetensors", "--morphology", "x"], ["--morphology", "has no bodies"]),
+    "a film's simulator": (["watch", "agent.safetensors", "--simulator", "x"], ["--simulator", "leave it out"]),
     "an agent to watch": (["watch", "nobody"], ["no agent or run at 'nobody'"]),
     "a film of a strange kind": (["watch", "agent.safetensors", "--video", "life.docx"], ["life.docx", ".mp4"]),
     "a module of tasks": (["tasks", "--import", "no_such_module"], ["no_such_module"]),
@@ -165,6 +170,7 @@ def things(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "folder").mkdir()
     (folder / "folder" / "note.txt").write_text("mine")
     (folder / "failing.py").write_text("raise ValueError('not today')\n")
+    (folder / "leaving.py").write_text("import sys\nsys.exit(3)\n")
     (folder / "rules.py").write_text(
         "def bare(pre, post, weight): return weight\n"
         "def keyed(pre, post, weight, *, A): return A * weight\n"

@@ -15,7 +15,7 @@ import pytest
 
 import metahebb as package
 from metahebb import Run
-from support import Answer, alive, options, result, tree, wait_for, workers_of
+from support import ENVIRONMENTS, Answer, alive, options, result, tree, wait_for, workers_of
 
 pytestmark = [
     pytest.mark.xdist_group("cli"),
@@ -147,6 +147,16 @@ def test_a_run_without_a_name_takes_the_first_that_is_free(
     (tmp_path / "runs" / "CartPole-v1-1").mkdir(parents=True)
     assert metahebb("train", TASK, *options(population=2, generations=1, validation_lives=1, workers=1)).code == 0
     assert (tmp_path / "runs" / "CartPole-v1-2" / "config.json").exists()
+
+
+def test_what_environments_print_in_workers_is_in_the_log_once(metahebb: Callable[..., Answer], tmp_path: Path) -> None:
+    small = options(population=4, generations=1, validation_lives=2, workers=2)
+    arguments = ("train", "gymnasium:Talkative-v0", "--import", ENVIRONMENTS, "--hidden", 4, *small)
+    code, _, _ = metahebb(*arguments, "--run", tmp_path / "run")
+    assert code == 0
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert log.count("worker: Welcome to the talkative environment\n") == 1
+    assert log.count("worker: It has much to say\n") == 1
 
 
 def test_evaluate_writes_json_alone(undisturbed: Run, metahebb: Callable[..., Answer]) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from metahebb.configuration import FORMAT, Configuration, configuration_from_json, network_of, task_of
+from metahebb.configuration import FORMAT, Configuration, bodies_of, configuration_from_json, network_of, task_of
 from metahebb.errors import UsageError
 from metahebb.files import replacing, writing
 from metahebb.networks import Network
@@ -49,6 +49,23 @@ class Agent:
     def network(self) -> Network:
         """Its network."""
         return network_of(self.configuration, self.task)
+
+    def elsewhere(self, morphology: str | None = None, simulator: str | None = None) -> Agent:
+        """The same agent in another body or another simulator of its task, None for its own.
+
+        Of several bodies that it was evolved in, its own is the first. Raises UsageError for what the task lacks.
+        """
+        c = self.configuration
+        c = dataclasses.replace(c, simulator=simulator or c.simulator)
+        chosen = c.morphologies[:1] if morphology is None else (morphology,)
+        return dataclasses.replace(
+            self, configuration=dataclasses.replace(c, morphologies=bodies_of(task_of(c), chosen))
+        )
+
+    @property
+    def body(self) -> str:
+        """The body that it lives in, empty in a task without bodies."""
+        return next(iter(self.configuration.morphologies), "")
 
     def save(self, path: str | Path) -> None:
         """Write the file, and a user's rule beside it; raises RunError if the disk refuses."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from metahebb.agents import Agent, load_agent, located
-from metahebb.configuration import bodies_of, check_seed, configure, read_configuration
+from metahebb.configuration import check_seed, configure, read_configuration
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.evosax_strategies import EvosaxStrategy
 from metahebb.evolution.populations import MirroredPopulation
@@ -228,10 +228,7 @@ def evaluate(
         raise UsageError(f"--lives is {lives!r}; it must be a whole number, 1 or more.")
     check_seed(seed)
     agent = agent.best if isinstance(agent, Run) else agent if isinstance(agent, Agent) else load_agent(agent)
-    if simulator is not None:
-        agent = dataclasses.replace(agent, configuration=dataclasses.replace(agent.configuration, simulator=simulator))
-    chosen = agent.configuration.morphologies[:1] if morphology is None else (morphology,)
-    body, *_ = (*bodies_of(agent.task, chosen), "")
+    agent = agent.elsewhere(morphology, simulator)
     with Workers(agent.configuration, workers) as pool:
         pool.wait()
         began = time.monotonic()
@@ -241,7 +238,7 @@ def evaluate(
             pool,
             None if random_rules else agent,
             [
-                life_of(number if random_rules else 0, number, seed, Stream.EVALUATION, body=body)
+                life_of(number if random_rules else 0, number, seed, Stream.EVALUATION, body=agent.body)
                 for number in range(lives)
             ],
             lived,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -58,7 +59,7 @@ def main() -> NoReturn:
         if not hasattr(e, "format_message"):
             raise
         if sentence := e.format_message():
-            _fail(sentence, getattr(e, "exit_code", 2))
+            _fail(_said_whole(sentence), getattr(e, "exit_code", 2))
         sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -66,6 +67,16 @@ def main() -> NoReturn:
 def _fail(sentence: str, code: int) -> NoReturn:
     stderr.print(f"[bold red]Error:[/] {_escaped(sentence)}")
     sys.exit(code)
+
+
+def _said_whole(sentence: str) -> str:
+    """Typer's sentence about an option that wants a number, with what was given, which some versions leave out."""
+    about = re.match(r"Invalid value for '(--[\w-]+)': Input should be a valid (integer|number)", sentence)
+    words = [part for word in sys.argv[1:] for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    if about is None or about[1] not in words[:-1]:
+        return sentence
+    wanted = {"integer": "a whole number", "number": "a number"}[about[2]]
+    return f"{about[1]} is {words[words.index(about[1]) + 1]!r}; it must be {wanted}."
 
 
 def _escaped(text: str) -> str:
@@ -412,12 +423,16 @@ def watch(
     agent: Annotated[Path, typer.Argument(help="An agent's file, or a run's folder (its best agent).")],
     video: Annotated[Path, typer.Option(help="The film to make: .mp4 or .gif.")] = Path("life.mp4"),
     seed: Annotated[int, typer.Option(help="Which life: the first that `evaluate` lives with this seed.")] = 0,
+    morphology: Annotated[
+        str | None, typer.Option(help="The body to live in, where the task has bodies.", show_default=False)
+    ] = None,
+    simulator: Annotated[str | None, typer.Option(help="Where the task has several.", show_default=False)] = None,
 ) -> None:
     """Film one life: the world as it renders itself, and the plastic weights, changing."""
     from metahebb import api
     from metahebb.analysis.video import film
 
-    outcome = film(api.load(agent), video, seed=seed)
+    outcome = film(api.load(agent), video, seed=seed, morphology=morphology, simulator=simulator)
     stdout.print(f"A life of {outcome.steps} steps, fitness {outcome.fitness:.1f}: {video}")
 
 

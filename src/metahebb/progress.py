@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,6 +17,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.text import Text
 
 from metahebb.evolution.runs import Run
 from metahebb.evolution.training import Observer
@@ -110,7 +110,7 @@ def showing(run: Run, time_limit: float | None) -> Iterator[Observer]:
     console = Console(highlight=False)
     try:
         if not console.is_terminal:
-            with _warnings(Console(stderr=True, soft_wrap=True)):
+            with _warnings(Console(stderr=True)):
                 yield _Display(None, run, time_limit)
             return
         columns = (
@@ -141,10 +141,22 @@ def counting(lives: int, label: str) -> Iterator[Callable[[Outcome], None]]:
         yield lambda outcome: progress.advance(task)
 
 
+class _Warnings(logging.Handler):
+    """Prints warnings as errors are printed: a sentence each, in a file or a pipe in one line."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.WARNING)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = Text.assemble(("Warning:", "bold yellow"), f" {record.getMessage()}")
+        self._console.print(text, soft_wrap=True)
+
+
 @contextlib.contextmanager
 def _warnings(console: Console) -> Iterator[None]:
     """Show the package's warnings above the display."""
-    handler = RichHandler(logging.WARNING, console, show_path=False, show_time=False)
+    handler = _Warnings(console)
     logger = logging.getLogger("metahebb")
     logger.addHandler(handler)
     propagate, logger.propagate = logger.propagate, False

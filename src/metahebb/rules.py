@@ -161,7 +161,7 @@ def load_rule(name: str, folder: Path | None = None) -> Rule:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as e:
+    except (Exception, SystemExit) as e:
         raise UsageError(f"Rule {name!r}: running {path.name} raised {type(e).__name__}: {e}.") from e
     function = getattr(module, function_name, None)
     if not callable(function):

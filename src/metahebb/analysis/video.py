@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from metahebb.agents import Agent
-from metahebb.configuration import bodies_of, check_seed
+from metahebb.configuration import check_seed
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.workers import Workers
 from metahebb.files import replacing
@@ -60,20 +60,30 @@ FORMATS = {
 """ffmpeg's options by the film's suffix"""
 
 
-def film(agent: Agent, path: str | Path, *, seed: int = 0, number: int = 0) -> Outcome:
+def film(
+    agent: Agent,
+    path: str | Path,
+    *,
+    seed: int = 0,
+    number: int = 0,
+    morphology: str | None = None,
+    simulator: str | None = None,
+) -> Outcome:
     """Film the life ``number`` of those that an evaluation with ``seed`` lives, into an mp4 or gif file.
 
-    The frames are the world after each step and the weights that the step's action came from. The file appears whole.
-    Raises UsageError for a path that cannot be written or a world without pictures, RunError for a failure at work.
+    A task with bodies lives in ``morphology``, by default the first that the agent was evolved in; ``simulator``
+    chooses another of the task's simulators. The frames are the world after each step and the weights that the step's
+    action came from. The file appears whole. Raises UsageError for a path that cannot be written or a world without
+    pictures, RunError for a failure at work.
     """
     path = Path(path)
     _check_path(path)
     check_seed(seed)
-    body, *_ = (*bodies_of(agent.task, agent.configuration.morphologies[:1]), "")
+    agent = agent.elsewhere(morphology, simulator)
     frames_per_second = agent.task.frames_per_second
     if frames_per_second is None:
         raise UsageError(f"Task {agent.task.name!r} cannot be filmed: its environment makes no pictures (rgb_array).")
-    life = life_of(0, number, seed, Stream.EVALUATION, body=body)
+    life = life_of(0, number, seed, Stream.EVALUATION, body=agent.body)
     genes = agent.genome[: agent.network.synaptic_parameters]
     fitness, steps = 0.0, 0
     with Workers(agent.configuration, 1, render=True) as workers, _encoding(path, frames_per_second) as frames:

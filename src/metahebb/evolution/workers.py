@@ -309,7 +309,7 @@ class Workers:
         return worker
 
     def _overheard(self, line: str) -> None:
-        """Pass on what an environment or a library says, each line once: every slot of every worker repeats it."""
+        """Log what an environment or a library says, each line once: every slot of every worker repeats it."""
         if line not in self._said:
             self._said.add(line)
-            logger.warning("worker: %s", line)
+            logger.info("worker: %s", line)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from typing import cast
+
 from metahebb.lifetimes.host import HostSlots
 from metahebb.lifetimes.slots import Slots
 from metahebb.lifetimes.traced import TracedSlots
@@ -13,7 +16,7 @@ __all__ = ["make_slots"]
 
 
 def make_slots(network: Network, task: Task, world: HostWorld | TracedWorld) -> Slots:
-    """The slots for a kind of world."""
-    if isinstance(world, HostWorld):
-        return HostSlots(network, task, world)
-    return TracedSlots(network, task, world)
+    """The slots for a kind of world: a host world is reset slot by slot, a traced one by seeds alone."""
+    if "slot" in inspect.signature(world.reset).parameters:
+        return HostSlots(network, task, cast(HostWorld, world))
+    return TracedSlots(network, task, cast(TracedWorld, world))
