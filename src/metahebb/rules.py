@@ -161,7 +161,7 @@ def load_rule(name: str, folder: Path | None = None) -> Rule:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as e:
+    except (Exception, SystemExit) as e:
         raise UsageError(f"Rule {name!r}: running {path.name} raised {type(e).__name__}: {e}.") from e
     function = getattr(module, function_name, None)
     if not callable(function):
@@ -192,7 +192,7 @@ def rule_from_function(function: Function, name: str, file: str) -> Rule:
     sample = [jax.random.uniform(k, s, minval=-1.0) for k, s in zip(keys, shapes, strict=True)]
     try:
         change = jax.jit(function)(*sample)
-    except Exception as e:
+    except (Exception, SystemExit) as e:
         reason = str(e).strip().partition("\n")[0]
         raise UsageError(f"Rule {name!r} raised {type(e).__name__} when tried on a small layer: {reason}") from e
     if not isinstance(change, jax.Array):

@@ -99,5 +99,5 @@ def import_user_module(name: str) -> None:
             importlib.import_module(name)
     except UsageError:
         raise
-    except Exception as e:
+    except (Exception, SystemExit) as e:
         raise UsageError(f"--import {name!r} raised {type(e).__name__}: {e}") from e
