@@ -58,6 +58,14 @@ class Faulty(Target):
         return super().step(action)
 
 
+class Talkative(Target):
+    """Prints a long line at every step."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        print("[the wheel] turns " + "and turns " * 20, flush=True)
+        return super().step(action)
+
+
 class Unrewarding(Target):
     """Rewards lives with odd seeds by NaN, or all lives."""
 
@@ -87,6 +95,7 @@ class WholeNumbers(Target):
 
 
 for environment in (
-    Target, Deadly, Endless, Faulty, Unrewarding, DictObservation, TextObservation, SeveralSwitches, WholeNumbers,
+    Target, Deadly, Endless, Faulty, Talkative, Unrewarding,
+    DictObservation, TextObservation, SeveralSwitches, WholeNumbers,
 ):  # fmt: skip
     gymnasium.register(f"{environment.__name__}-v0", entry_point=environment)

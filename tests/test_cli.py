@@ -15,7 +15,7 @@ import pytest
 
 import metahebb as package
 from metahebb import Run
-from support import Answer, alive, options, result, tree, wait_for, workers_of
+from support import ENVIRONMENTS, Answer, alive, options, result, tree, wait_for, workers_of
 
 pytestmark = [
     pytest.mark.xdist_group("cli"),
@@ -157,3 +157,13 @@ def test_evaluate_writes_json_alone(undisturbed: Run, metahebb: Callable[..., An
     assert scores["mean"] == pytest.approx(sum(scores["scores"]) / 6)
     assert scores["min"] <= scores["median"] <= scores["max"]
     assert package.evaluate(undisturbed, 6, workers=1).scores.tolist() == scores["scores"]
+
+
+def test_what_an_environment_prints_is_shown_as_it_is_and_once(metahebb: Callable[..., Answer], tmp_path: Path) -> None:
+    settings = options(population=2, generations=1, validation_lives=1, workers=2, hidden=4)
+    task = ("gymnasium:Talkative-v0", "--import", ENVIRONMENTS)
+    code, _, err = metahebb("train", *task, "--run", tmp_path / "run", *settings)
+    assert code == 0
+    line = "[the wheel] turns " + "and turns " * 20
+    assert err == line.rstrip() + "\n"
+    assert (tmp_path / "run" / "log.txt").read_text().count("INFO [the wheel] turns") == 1

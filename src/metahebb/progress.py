@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -143,13 +142,33 @@ def counting(lives: int, label: str) -> Iterator[Callable[[Outcome], None]]:
 
 @contextlib.contextmanager
 def _warnings(console: Console) -> Iterator[None]:
-    """Show the package's warnings above the display."""
-    handler = RichHandler(logging.WARNING, console, show_path=False, show_time=False)
-    logger = logging.getLogger("metahebb")
+    """Show the package's warnings above the display, and what environments print as it is."""
+    handler = _Messages(console)
+    logger, said = logging.getLogger("metahebb"), logging.getLogger("metahebb.said")
     logger.addHandler(handler)
     propagate, logger.propagate = logger.propagate, False
+    level = said.level
+    said.setLevel(logging.INFO)
     try:
         yield
     finally:
+        said.setLevel(level)
         logger.removeHandler(handler)
         logger.propagate = propagate
+
+
+class _Messages(logging.Handler):
+    """Writes a message to a console, a line each however long."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name == "metahebb.said":
+            self._write(record.getMessage())
+        elif record.levelno >= logging.WARNING:
+            self._write(f"Warning: {record.getMessage()}")
+
+    def _write(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
