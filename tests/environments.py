@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -59,6 +58,14 @@ class Faulty(Target):
         return super().step(action)
 
 
+class Talkative(Target):
+    """Prints a long line at every step."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        print("[the wheel] turns " + "and turns " * 20, flush=True)
+        return super().step(action)
+
+
 class Unrewarding(Target):
     """Rewards lives with odd seeds by NaN, or all lives."""
 
@@ -69,14 +76,6 @@ class Unrewarding(Target):
         observation, reward, terminated, truncated, info = super().step(action)
         assert self.seed is not None
         return observation, np.nan if self.always or self.seed % 2 else reward, terminated, truncated, info
-
-
-class Talkative(Target):
-    """Greets on both streams whenever it is made."""
-
-    def __init__(self) -> None:
-        print("Welcome to the talkative environment")
-        print("It has much to say", file=sys.stderr)
 
 
 class DictObservation(Target):
@@ -96,7 +95,7 @@ class WholeNumbers(Target):
 
 
 for environment in (
-    Target, Deadly, Endless, Faulty, Unrewarding, Talkative, DictObservation, TextObservation, SeveralSwitches,
-    WholeNumbers,
+    Target, Deadly, Endless, Faulty, Talkative, Unrewarding,
+    DictObservation, TextObservation, SeveralSwitches, WholeNumbers,
 ):  # fmt: skip
     gymnasium.register(f"{environment.__name__}-v0", entry_point=environment)

@@ -58,8 +58,8 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
     "a preset": ([TASK, "--preset", "papper"], ["'papper'", "Did you mean 'paper'"]),
     "an option": ([TASK, "--popluation", "4"], ["--popluation", "--population"]),
     "an option without its value": ([TASK, "--population"], ["--population"]),
-    "a number that is none": ([TASK, "--population", "many"], ["--population is 'many'", "whole number"]),
-    "a number that is none, with a sign of equality": ([TASK, "--lr=small"], ["--lr is 'small'", "a number"]),
+    "a number that is none": ([TASK, "--population", "many"], ["--population is 'many'; it must be a whole number."]),
+    "a fraction that is none": ([TASK, "--sigma=much"], ["--sigma is 'much'; it must be a number."]),
     "two tasks": ([TASK, TASK], ["extra argument"]),
     "an odd population": ([TASK, "--population", "7"], ["--population is 7", "even", "8 would do"]),
     "no population": ([TASK, "--population", "0"], ["--population is 0", "1 or more"]),
@@ -95,12 +95,13 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
     "a module": ([TASK, "--import", "no_such_module"], ["--import 'no_such_module'", "No module named"]),
     "a module's file": ([TASK, "--import", "no_such_file.py"], ["no_such_file.py': there is", "no such file"]),
     "a module that fails": ([TASK, "--import", "failing.py"], ["failing.py' raised", "ValueError: not today"]),
+    "a module that exits": ([TASK, "--import", "exiting.py"], ["exiting.py' raised", "SystemExit: 3"]),
     "a rule's file": ([TASK, "--rule", "nowhere.py:grow"], ["'nowhere.py:grow'", "there is no file"]),
     "a rule's name": ([TASK, "--rule", "rules.py:silennt"], ["'silennt'", "Did you mean 'silent'"]),
     "a rule's name left out": ([TASK, "--rule", "rules.py"], ["'rules.py'", "my_rules.py:my_rule"]),
     "a rule's file that fails": ([TASK, "--rule", "failing.py:grow"], ["failing.py", "ValueError: not today"]),
-    "a rule's file that ends the program": ([TASK, "--rule", "leaving.py:grow"], ["leaving.py", "SystemExit: 3"]),
-    "a module that ends the program": ([TASK, "--import", "leaving.py"], ["leaving.py", "SystemExit: 3"]),
+    "a rule's file that exits": ([TASK, "--rule", "exiting.py:grow"], ["exiting.py", "SystemExit: 3"]),
+    "a rule that exits": ([TASK, "--rule", "rules.py:exits"], ["SystemExit", "small layer"]),
     "a rule without coefficients": ([TASK, "--rule", "rules.py:bare"], ["(pre, post, weight)", "coefficients"]),
     "a rule with an option": ([TASK, "--rule", "rules.py:keyed"], ["positional"]),
     "a rule that raises": ([TASK, "--rule", "rules.py:raises"], ["ZeroDivisionError", "small layer"]),
@@ -170,11 +171,12 @@ def things(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "folder").mkdir()
     (folder / "folder" / "note.txt").write_text("mine")
     (folder / "failing.py").write_text("raise ValueError('not today')\n")
-    (folder / "leaving.py").write_text("import sys\nsys.exit(3)\n")
+    (folder / "exiting.py").write_text("raise SystemExit(3)\n")
     (folder / "rules.py").write_text(
         "def bare(pre, post, weight): return weight\n"
         "def keyed(pre, post, weight, *, A): return A * weight\n"
         "def raises(pre, post, weight, A): return 1 // 0\n"
+        "def exits(pre, post, weight, A): raise SystemExit(3)\n"
         "def branches(pre, post, weight, A): return A if (A > 0).all() else -A\n"
         "def tall(pre, post, weight, A): return (A * weight).T\n"
         "def silent(pre, post, weight, A): pass\n"

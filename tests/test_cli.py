@@ -149,16 +149,6 @@ def test_a_run_without_a_name_takes_the_first_that_is_free(
     assert (tmp_path / "runs" / "CartPole-v1-2" / "config.json").exists()
 
 
-def test_what_environments_print_in_workers_is_in_the_log_once(metahebb: Callable[..., Answer], tmp_path: Path) -> None:
-    small = options(population=4, generations=1, validation_lives=2, workers=2)
-    arguments = ("train", "gymnasium:Talkative-v0", "--import", ENVIRONMENTS, "--hidden", 4, *small)
-    code, _, _ = metahebb(*arguments, "--run", tmp_path / "run")
-    assert code == 0
-    log = (tmp_path / "run" / "log.txt").read_text()
-    assert log.count("worker: Welcome to the talkative environment\n") == 1
-    assert log.count("worker: It has much to say\n") == 1
-
-
 def test_evaluate_writes_json_alone(undisturbed: Run, metahebb: Callable[..., Answer]) -> None:
     code, out, err = metahebb("evaluate", undisturbed.folder, "--lives", 6, "--json", "--beside-random")
     assert (code, err) == (0, "")
@@ -167,3 +157,13 @@ def test_evaluate_writes_json_alone(undisturbed: Run, metahebb: Callable[..., An
     assert scores["mean"] == pytest.approx(sum(scores["scores"]) / 6)
     assert scores["min"] <= scores["median"] <= scores["max"]
     assert package.evaluate(undisturbed, 6, workers=1).scores.tolist() == scores["scores"]
+
+
+def test_what_an_environment_prints_is_shown_as_it_is_and_once(metahebb: Callable[..., Answer], tmp_path: Path) -> None:
+    settings = options(population=2, generations=1, validation_lives=1, workers=2, hidden=4)
+    task = ("gymnasium:Talkative-v0", "--import", ENVIRONMENTS)
+    code, _, err = metahebb("train", *task, "--run", tmp_path / "run", *settings)
+    assert code == 0
+    line = "[the wheel] turns " + "and turns " * 20
+    assert err == line.rstrip() + "\n"
+    assert (tmp_path / "run" / "log.txt").read_text().count("INFO [the wheel] turns") == 1

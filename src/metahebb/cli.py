@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -58,25 +58,28 @@ def main() -> NoReturn:
         # Typer's own complaints about the command line know their sentence and their code.
         if not hasattr(e, "format_message"):
             raise
-        if sentence := e.format_message():
-            _fail(_said_whole(sentence), getattr(e, "exit_code", 2))
+        if sentence := _not_a_number(e) or e.format_message():
+            _fail(sentence, getattr(e, "exit_code", 2))
         sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _not_a_number(error: Exception) -> str | None:
+    """Our sentence where an option is not the number that it has to be: Typer's leaves out what was given."""
+    # Versions of Typer word it differently, and not all keep the option's type.
+    kinds = {"valid integer": "a whole number", "valid number": "a number", "valid float": "a number"}
+    kind = next((kind for words, kind in kinds.items() if words in str(getattr(error, "message", ""))), None)
+    options = getattr(getattr(error, "param", None), "opts", ())
+    option = next((name for name in options if name.startswith("--")), None)
+    words = sys.argv[1:]
+    given = [word.removeprefix(f"{option}=") for word in words if word.startswith(f"{option}=")]
+    given += [word for before, word in itertools.pairwise(words) if before == option]
+    return f"{option} is {given[-1]!r}; it must be {kind}." if kind and given else None
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
     stderr.print(f"[bold red]Error:[/] {_escaped(sentence)}")
     sys.exit(code)
-
-
-def _said_whole(sentence: str) -> str:
-    """Typer's sentence about an option that wants a number, with what was given, which some versions leave out."""
-    about = re.match(r"Invalid value for '(--[\w-]+)': Input should be a valid (integer|number)", sentence)
-    words = [part for word in sys.argv[1:] for part in (word.split("=", 1) if word.startswith("--") else [word])]
-    if about is None or about[1] not in words[:-1]:
-        return sentence
-    wanted = {"integer": "a whole number", "number": "a number"}[about[2]]
-    return f"{about[1]} is {words[words.index(about[1]) + 1]!r}; it must be {wanted}."
 
 
 def _escaped(text: str) -> str:

@@ -17,7 +17,6 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.text import Text
 
 from metahebb.evolution.runs import Run
 from metahebb.evolution.training import Observer
@@ -141,27 +140,35 @@ def counting(lives: int, label: str) -> Iterator[Callable[[Outcome], None]]:
         yield lambda outcome: progress.advance(task)
 
 
-class _Warnings(logging.Handler):
-    """Prints warnings as errors are printed: a sentence each, in a file or a pipe in one line."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(logging.WARNING)
-        self._console = console
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = Text.assemble(("Warning:", "bold yellow"), f" {record.getMessage()}")
-        self._console.print(text, soft_wrap=True)
-
-
 @contextlib.contextmanager
 def _warnings(console: Console) -> Iterator[None]:
-    """Show the package's warnings above the display."""
-    handler = _Warnings(console)
-    logger = logging.getLogger("metahebb")
+    """Show the package's warnings above the display, and what environments print as it is."""
+    handler = _Messages(console)
+    logger, said = logging.getLogger("metahebb"), logging.getLogger("metahebb.said")
     logger.addHandler(handler)
     propagate, logger.propagate = logger.propagate, False
+    level = said.level
+    said.setLevel(logging.INFO)
     try:
         yield
     finally:
+        said.setLevel(level)
         logger.removeHandler(handler)
         logger.propagate = propagate
+
+
+class _Messages(logging.Handler):
+    """Writes a message to a console, a line each however long."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name == "metahebb.said":
+            self._write(record.getMessage())
+        elif record.levelno >= logging.WARNING:
+            self._write(f"Warning: {record.getMessage()}")
+
+    def _write(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -192,7 +192,7 @@ def rule_from_function(function: Function, name: str, file: str) -> Rule:
     sample = [jax.random.uniform(k, s, minval=-1.0) for k, s in zip(keys, shapes, strict=True)]
     try:
         change = jax.jit(function)(*sample)
-    except Exception as e:
+    except (Exception, SystemExit) as e:
         reason = str(e).strip().partition("\n")[0]
         raise UsageError(f"Rule {name!r} raised {type(e).__name__} when tried on a small layer: {reason}") from e
     if not isinstance(change, jax.Array):

@@ -13,6 +13,8 @@ from metahebb.lifetimes import make_slots
 from metahebb.lifetimes.lives import Life, Outcome, life_of
 from metahebb.lifetimes.slots import Slots
 from metahebb.seeds import Stream
+from metahebb.worlds import is_traced
+from metahebb.worlds.car_racing import CarRacing
 
 TASKS: dict[str, dict[str, Any]] = {
     "classic control": {"task": "gymnasium:CartPole-v1", "hidden": (16,)},
@@ -81,3 +83,12 @@ def test_a_recorded_life_is_the_life_that_is_scored(kind: str) -> None:
         for a, b in zip(one.weights + one.activities, other.weights + other.activities, strict=True):
             assert a.tobytes() == b.tobytes()
     assert any((a != b).any() for a, b in zip(moments[0].weights, moments[-1].weights, strict=True))
+
+
+def test_a_traced_world_may_have_whatever_a_host_world_has() -> None:
+    class Closing(CarRacing):
+        def close(self) -> None:
+            """As a host world has."""
+
+    assert is_traced(Closing())
+    assert not is_traced(configure("gymnasium:CartPole-v1")[1].make_world(1, False))

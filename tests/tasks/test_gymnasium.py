@@ -169,3 +169,12 @@ def without(module: str, folder: Path, *arguments: str) -> subprocess.CompletedP
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True, timeout=60
     )
+
+
+def test_mujoco_leaves_no_file_where_the_user_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_environment("HalfCheetah-v5", {}).close()
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr().err == ""

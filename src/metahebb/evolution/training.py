@@ -87,6 +87,7 @@ def evolve(
         return Ending(reason, now.generation, now.best)
     try:
         with Workers(c, workers) as pool:
+            # The first generation's speed is that of its lives, not of the workers' start.
             pool.wait()
             while reason is None:
                 generation_began = time.monotonic()

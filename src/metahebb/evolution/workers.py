@@ -30,6 +30,8 @@ from metahebb.lifetimes.lives import Life, Outcome
 __all__ = ["Workers"]
 
 logger = logging.getLogger("metahebb")
+said = logging.getLogger("metahebb.said")
+"""What environments and libraries print in the workers: shown and logged, but no warning of ours."""
 
 SPARE = 4
 """Lives beyond its slots that a worker is given, so that a slot never waits for its next."""
@@ -312,4 +314,4 @@ class Workers:
         """Log what an environment or a library says, each line once: every slot of every worker repeats it."""
         if line not in self._said:
             self._said.add(line)
-            logger.info("worker: %s", line)
+            said.info("%s", line)

@@ -6,7 +6,8 @@ anything that can be stepped: C libraries, every Gymnasium environment. A world 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+import inspect
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import gymnasium
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     import jax
 
-__all__ = ["HostWorld", "TracedStep", "TracedWorld"]
+__all__ = ["HostWorld", "TracedStep", "TracedWorld", "is_traced"]
 
 
 class TracedStep(NamedTuple):
@@ -73,3 +74,8 @@ class HostWorld(Protocol):
     def close(self) -> None:
         """Free the simulator; harmless when called twice."""
         ...
+
+
+def is_traced(world: HostWorld | TracedWorld) -> TypeGuard[TracedWorld]:
+    """Whether a world is traced: such a one begins lives by their ``seeds``, a host world a life in a ``slot``."""
+    return "seeds" in inspect.signature(world.reset).parameters

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import gymnasium
@@ -14,6 +16,8 @@ from gymnasium.wrappers import FrameStackObservation, GrayscaleObservation
 from metahebb.errors import UsageError, unknown
 
 __all__ = ["GymnasiumWorld", "make_environment"]
+
+logger = logging.getLogger("metahebb")
 
 Environment = gymnasium.Env[Any, Any]
 
@@ -70,7 +74,8 @@ def make_environment(
         arguments = {**arguments, "render_mode": "rgb_array"}
     try:
         # The checker warns once per environment and slot; spaces are checked by the readout and the encoder.
-        env = gymnasium.make(identifier, disable_env_checker=True, **arguments)
+        with _mujoco_hushed(identifier):
+            env = gymnasium.make(identifier, disable_env_checker=True, **arguments)
     except (gymnasium.error.UnregisteredEnv, gymnasium.error.VersionNotFound) as e:
         raise unknown("environment", identifier, _similar(identifier)) from e
     except gymnasium.error.DependencyNotInstalled as e:
@@ -92,6 +97,22 @@ def make_environment(
             raise UsageError(f"--frame-stack needs Box observations; {identifier!r} has {env.observation_space}.")
         env = StackedChannels(FrameStackObservation(env, frame_stack))
     return env
+
+
+@contextlib.contextmanager
+def _mujoco_hushed(identifier: str) -> Iterator[None]:
+    """Keep what MuJoCo has to say about Gymnasium's models from the terminal and from a file in the user's folder."""
+    spec = gymnasium.registry.get(identifier)
+    if spec is None or not str(spec.entry_point).startswith("gymnasium.envs.mujoco"):
+        yield
+        return
+    import mujoco
+
+    mujoco.set_mju_user_warning(lambda message: logger.info("MuJoCo: %s", message))
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(None)
 
 
 def _register_atari(identifier: str) -> None:
