@@ -9,8 +9,8 @@ import sys
 os.environ.setdefault("PJRT_NPROC", "1")
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
 
-from benchmarks import engine, harness
+from benchmarks import engine, harness, vision_network
 
 if __name__ == "__main__":
-    harness.show(engine.rows())
+    harness.show(engine.rows() + vision_network.rows())
     sys.exit(0)

@@ -53,6 +53,7 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
     "initial weights": ([TASK, "--initial-weights", "unifrom"], ["'unifrom'", "Did you mean 'uniform'", "co-evolved"]),
     "a normaliser": ([TASK, "--normaliser", "maxabs"], ["'maxabs'", "Did you mean 'max-abs'"]),
     "an activation": ([TASK, "--activation", "tan"], ["'tan'", "Did you mean 'tanh'"]),
+    "a storage of coefficients": ([TASK, "--coefficients", "float61"], ["'float61'", "Did you mean 'float16'"]),
     "an optimizer": ([TASK, "--optimizer", "Adam2"], ["'Adam2'", "Did you mean 'adam'"]),
     "a start": ([TASK, "--start", "gauss"], ["'gauss'", "normal, uniform"]),
     "a preset": ([TASK, "--preset", "papper"], ["'papper'", "Did you mean 'paper'"]),

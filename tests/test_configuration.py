@@ -27,7 +27,7 @@ TASK = "gymnasium:CartPole-v1"
 COUNTS = ("population", "generations", "lives", "frame_stack", "validate_every", "validation_lives")
 POSITIVE = ("sigma", "lr", "sigma_decay", "lr_decay")
 NOT_NEGATIVE = ("sigma_minimum", "lr_minimum", "penalty")
-NAMES = ("initial_weights", "normaliser", "activation", "optimizer", "start")
+NAMES = ("initial_weights", "normaliser", "activation", "coefficients", "optimizer", "start")
 TYPES: dict[str, list[Any]] = {
     "task": [3, None],
     "env_args": [[1], "x=1"],
@@ -170,7 +170,8 @@ def test_a_static_network_has_no_settings_of_plasticity() -> None:
     configuration, _, network = configure(TASK, static=True)
     assert (configuration.normaliser, configuration.initial_weights) == ("none", "uniform")
     assert network.rule is None
-    for name, value in (("rule", "oja"), ("normaliser", "max-abs"), ("initial_weights", "co-evolved")):
+    refused = {"rule": "oja", "normaliser": "max-abs", "initial_weights": "co-evolved", "coefficients": "float16"}
+    for name, value in refused.items():
         with pytest.raises(UsageError, match=f"--static networks have no {name.replace('_', '-')}"):
             configure(TASK, static=True, **{name: value})
 
@@ -183,8 +184,10 @@ def test_settings_of_openai_es_are_not_for_other_strategies(name: str) -> None:
 
 
 def test_a_configuration_makes_its_task_and_network_again() -> None:
-    configuration, task, network = configure(TASK, hidden=(5,), rule="ABC", activation="relu", normaliser="l2")
+    given = {"activation": "relu", "normaliser": "l2", "coefficients": "float16"}
+    configuration, task, network = configure(TASK, hidden=(5,), rule="ABC", **given)
     again = configuration_from_json(configuration.to_json(), "mine")
     assert network_of(again, task_of(again)) == network
     assert task_of(again).encoder == task.encoder
-    assert (network.layers, network.activation, network.normaliser) == (((4, 5), (5, 2)), "relu", "l2")
+    assert network.layers == ((4, 5), (5, 2))
+    assert {name: getattr(network, name) for name in given} == given

@@ -245,6 +245,57 @@ def test_a_life_does_not_depend_on_its_place(encoder: Any) -> None:
         np.testing.assert_array_equal(straight[order], permuted)
 
 
+@pytest.mark.parametrize("storage", ["float32", "float16"])
+def test_infinite_coefficients_are_their_lifes_own_affair(storage: str) -> None:
+    network = Network(VectorEncoder(3), 2, RULES["A"], hidden=(4,), coefficients=storage)
+    flat = np.random.default_rng(0).standard_normal((2, network.parameters), dtype=np.float32)
+    keys = jax.random.split(jax.random.key(0), 2)
+
+    def learned(flat: np.ndarray) -> np.ndarray:
+        genome = network.unflatten(flat)
+        plasticity, weights = network.express(genome), network.init(genome, keys)
+        activities = network.act(plasticity, weights, np.ones((2, 3), np.float32))
+        return np.asarray(network.learn(plasticity, weights, activities)[0].weights[1])
+
+    diverged = flat.copy()
+    diverged[0] = np.inf
+    np.testing.assert_array_equal(learned(diverged), learned(flat))
+
+
+def test_float16_lives_as_float32_does() -> None:
+    """The outputs of 1,000 steps of the vision network's layers on the same inputs."""
+    lives, steps = 3, 1000
+    key = jax.random.key(0)
+    inputs = jnp.tanh(jax.random.normal(key, (steps, lives, 648)))
+
+    def outputs(storage: str) -> np.ndarray:
+        network = Network(VectorEncoder(648), 3, RULES["ABCD_lr"], coefficients=storage)
+        genome = network.unflatten(jax.random.normal(key, (lives, network.parameters)))
+        plasticity = network.express(genome)
+        assert {str(c.dtype) for layer in plasticity.coefficients for c in layer} == {storage}
+
+        def step(weights: Any, observation: jax.Array) -> Any:
+            activities = network.act(plasticity, weights, observation)
+            learned = network.learn(plasticity, weights, activities)
+            assert all(layer.raw.dtype == layer.scale.dtype == jnp.float32 for layer in learned)
+            return learned, activities[-1]
+
+        weights = network.init(genome, jax.random.split(key, lives))
+        return np.asarray(jax.jit(lambda weights: jax.lax.scan(step, weights, inputs)[1])(weights))
+
+    wide, narrow = outputs("float32"), outputs("float16")
+    difference = np.sqrt(np.mean((wide - narrow) ** 2)) / wide.std()
+    assert 0 < difference < 2e-3
+
+
+@pytest.mark.parametrize("rule", ["A", "ABCD_lr", "oja"])
+def test_float16_ends_at_its_largest_number(rule: str) -> None:
+    network = Network(VectorEncoder(2), 1, RULES[rule], hidden=(), coefficients="float16")
+    genome = network.unflatten(np.full((1, network.parameters), -1e5, np.float32))
+    (stored,) = network.express(genome).coefficients
+    assert {abs(float(number)) for part in stored for number in part.ravel()} == {65504.0}
+
+
 def test_zero_weights_stay_zero() -> None:
     for name in NORMALISERS:
         network = Network(VectorEncoder(3), 2, RULES["A"], hidden=(4,), initial_weights="zeros", normaliser=name)

@@ -28,7 +28,9 @@ from metahebb.source import write_rule
 __all__ = ["Evaluation", "evaluate", "load", "prepare", "resume", "train"]
 
 WORLD_SETTINGS = ("env_args", "greyscale", "frame_stack", "imports", "simulator", "morphologies")
-NETWORK_SETTINGS = ("rule", "rule_digest", "static", "initial_weights", "normaliser", "hidden", "activation")
+NETWORK_SETTINGS = (
+    "rule", "rule_digest", "static", "initial_weights", "normaliser", "hidden", "activation", "coefficients",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -174,6 +174,14 @@ def train(
         str | None,
         typer.Option(help="tanh, sigmoid, relu or linear.", show_default=False, rich_help_panel="Network"),
     ] = None,
+    coefficients: Annotated[
+        str | None,
+        typer.Option(
+            help="Stored as float32 or float16, the faster in large networks.",
+            show_default=False,
+            rich_help_panel="Network",
+        ),
+    ] = None,
     env_arg: Annotated[
         list[str] | None,
         typer.Option(help="key=value for the environment.", show_default=False, rich_help_panel="Environment"),
@@ -291,6 +299,7 @@ def train(
         "normaliser": normaliser,
         "hidden": _sizes(hidden),
         "activation": activation,
+        "coefficients": coefficients,
         "env_args": _pairs(env_arg, "--env-arg"),
         "frame_stack": frame_stack,
         "greyscale": greyscale,

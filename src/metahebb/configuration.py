@@ -16,7 +16,7 @@ from typing import Any
 
 from metahebb.errors import UsageError, unknown
 from metahebb.initial_weights import CO_EVOLVED, INITIAL_WEIGHTS
-from metahebb.networks import ACTIVATIONS, Network
+from metahebb.networks import ACTIVATIONS, STORAGE, Network
 from metahebb.normalisers import NORMALISERS
 from metahebb.rules import Rule, load_rule
 from metahebb.tasks import Options, Task, locate_user_module, make_task
@@ -31,6 +31,9 @@ STARTS = ("normal", "uniform")
 _OPENAI_ES_ONLY = (
     "paired_lives", "sigma", "sigma_decay", "sigma_minimum", "lr", "lr_decay", "lr_minimum", "optimizer",
 )  # fmt: skip
+
+_STATIC = {"rule": "ABCD_lr", "normaliser": "none", "initial_weights": "uniform", "coefficients": "float32"}
+"""What static networks do not have, and what is written in its place."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Configuration:
     normaliser: str = "max-abs"
     hidden: tuple[int, ...] = (128, 64)
     activation: str = "tanh"
+    coefficients: str = "float32"
+    """how a life stores them; float16 is faster where synapses are many"""
 
     strategy: str = "openai-es"
     strategy_options: Mapping[str, float | str] = field(default_factory=dict)
@@ -92,6 +97,7 @@ class Configuration:
             "initial_weights": (*INITIAL_WEIGHTS, CO_EVOLVED),
             "normaliser": tuple(NORMALISERS),
             "activation": tuple(ACTIVATIONS),
+            "coefficients": tuple(STORAGE),
             "optimizer": OPTIMIZERS,
             "start": STARTS,
         }.items():
@@ -218,7 +224,7 @@ def configure(task: str, preset: str | None = None, **options: Any) -> tuple[Con
     settings = {"target": made.target, **made.settings, **published, **given}
     settings["morphologies"] = bodies_of(made, settings.get("morphologies", ()))
     if settings.get("static"):
-        for name, only in (("rule", "ABCD_lr"), ("normaliser", "none"), ("initial_weights", "uniform")):
+        for name, only in _STATIC.items():
             if name in given and given[name] != only:
                 raise UsageError(f"--static networks have no {_option(name)}: their weights are evolved; leave it out.")
             settings[name] = only
@@ -263,6 +269,7 @@ def network_of(configuration: Configuration, task: Task, rule: Rule | None = Non
         task.output_activation,
         configuration.initial_weights,
         configuration.normaliser,
+        configuration.coefficients,
     )
 
 

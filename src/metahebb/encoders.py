@@ -83,7 +83,8 @@ class ImageEncoder:
     row, column, channel. Pooling keeps the largest of four, and tanh is monotonic, so the maximum is taken first.
 
     Every life has filters of its own, so the lives are the last axis of all intermediates and each operation is
-    elementwise over them: a tenth of the time of a convolution that XLA would group by life.
+    elementwise over them: a tenth of the time of a convolution that XLA would group by life. Filters are the first axis
+    of what they make, so that a filter stays in registers while all its outputs are made (12 → 10 µs of the second).
     """
 
     height: int
@@ -124,24 +125,22 @@ class ImageEncoder:
         x = _stage(going, self._resize, x)
         x = _stage(going, self._first, x, first)
         x = _stage(going, self._second, x, second)
-        return jnp.moveaxis(x, -1, 0).reshape(lives, self.features)
+        return x.transpose(3, 1, 2, 0).reshape(lives, self.features)
 
     def _resize(self, image: jax.Array) -> jax.Array:
-        """[height, width, channels, lives] → [row parity, column parity, row, column, channel, lives]."""
-        # One fusion of all taps of both axes: 4 µs, where rows and columns apart take 28.
-        x = _resample(_resample(image, 0, self.SIDE), 1, self.SIDE)
-        half = self.USED // 2
-        x = x[: self.USED, : self.USED].reshape(half, 2, half, 2, self.channels, -1)
-        return x.transpose(1, 3, 0, 2, 4, 5)
+        """[height, width, channels, lives] → [row, column, channel, lives]."""
+        # One fusion of all taps of both axes: 8 µs, where rows and columns apart take 32.
+        return _resample(_resample(image, 0, self.SIDE), 1, self.SIDE)[: self.USED, : self.USED]
 
     def _first(self, x: jax.Array, filters: jax.Array) -> jax.Array:
-        n, k = self.POOLED_1, self.KERNEL_1
+        """[row, column, channel, lives] → [filter, row, column, lives]."""
+        n, k = 2 * self.POOLED_1, self.KERNEL_1
 
         def convolved(dy: int, dx: int) -> jax.Array:
+            """One of the four outputs of every pooling window."""
             return _sum(
                 _sum(
-                    x[(dy + r) % 2, (dx + c) % 2, (dy + r) // 2 :, (dx + c) // 2 :, i][:n, :n, None]
-                    * filters[:, i, r, c]
+                    x[dy + r : dy + r + n : 2, dx + c : dx + c + n : 2, i] * filters[:, None, None, i, r, c]
                     for r in range(k)
                     for c in range(k)
                 )
@@ -154,26 +153,27 @@ class ImageEncoder:
         return jnp.tanh(pooled)
 
     def _second(self, x: jax.Array, filters: jax.Array) -> jax.Array:
+        """[filter, row, column, lives] → the same, smaller."""
         m, k, s = 2 * self.POOLED_2, self.KERNEL_2, self.STRIDE_2
         # One sum of 150 terms is more than XLA vectorises: a stage for each input channel.
-        total = jnp.zeros((m, m, self.FILTERS_2, x.shape[-1]))
+        total = jnp.zeros((self.FILTERS_2, m, m, x.shape[-1]))
         going = filters[0, 0, 0, 0, 0] != jnp.inf
         for i in range(self.FILTERS_1):
             total = _stage(
                 going,
-                lambda t, x, f: (
+                lambda t, x, f, i=i: (
                     t
                     + _sum(
-                        _sum(x[r : r + s * m : s, c : c + s * m : s][:m, :m, None] * f[:, r, c] for c in range(k))
+                        _sum(x[i, r : r + s * m : s, c : c + s * m : s] * f[:, None, None, i, r, c] for c in range(k))
                         for r in range(k)
                     )
                 ),
                 total,
-                x[:, :, i],
-                filters[:, i],
+                x,
+                filters,
             )
         half = self.POOLED_2
-        return jnp.tanh(total.reshape(half, 2, half, 2, self.FILTERS_2, -1).max(axis=(1, 3)))
+        return jnp.tanh(total.reshape(self.FILTERS_2, half, 2, half, 2, -1).max(axis=(2, 4)))
 
 
 def _sum(terms: Any) -> jax.Array:

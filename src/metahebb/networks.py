@@ -28,7 +28,7 @@ from metahebb.initial_weights import CO_EVOLVED, INITIAL_WEIGHTS
 from metahebb.normalisers import NORMALISERS
 from metahebb.rules import Rule
 
-__all__ = ["ACTIVATIONS", "Genome", "Layer", "Network", "Plasticity"]
+__all__ = ["ACTIVATIONS", "STORAGE", "Genome", "Layer", "Network", "Plasticity"]
 
 ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
     "tanh": jnp.tanh,
@@ -37,6 +37,9 @@ ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
     "linear": lambda x: x,
 }
 """The activation functions by name."""
+
+STORAGE: Mapping[str, type[np.floating[Any]]] = {"float32": np.float32, "float16": np.float16}
+"""How a life may store its coefficients, by name; all arithmetic is float32."""
 
 Genome = Mapping[str, jax.Array]
 """What evolution searches, by name: ``layers.0.A`` [lives, inputs, outputs], ``encoder.0``, ``initial.0``, …"""
@@ -58,7 +61,7 @@ class Plasticity(NamedTuple):
 
     filters: Mapping[str, jax.Array]
     coefficients: tuple[tuple[jax.Array, ...], ...]
-    """For each layer the arguments of its rule, or the a, b, c, d of a bilinear one (``Rule.terms``)."""
+    """For each layer the arguments of its rule, or the a, b, c, d of a bilinear one (``Rule.terms``), as stored."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class Network:
     output_activation: str = "linear"
     initial_weights: str = "uniform"
     normaliser: str = "max-abs"
+    coefficients: str = "float32"
+    """How a life stores them. As float16 they have three digits, end at ±65,504, and vanish below 3e-8."""
 
     @property
     def layers(self) -> tuple[tuple[int, int], ...]:
@@ -130,7 +135,8 @@ class Network:
         if self.rule is None:
             return Plasticity(filters, ())
         per_layer = [[genome[f"layers.{i}.{gene}"] for gene in self.genes] for i in range(len(self.layers))]
-        return Plasticity(filters, tuple(self.rule.terms(*c) if self._folds else tuple(c) for c in per_layer))
+        folded = [self.rule.terms(*c) if self._folds else tuple(c) for c in per_layer]
+        return Plasticity(filters, tuple(tuple(self._stored(c) for c in layer) for layer in folded))
 
     def init(self, genome: Genome, keys: jax.Array) -> tuple[Layer, ...]:
         """The weights that lives begin with: PRNG keys [lives] → layers."""
@@ -170,17 +176,30 @@ class Network:
         if self.rule is None:
             return weights
         learned = []
-        for layer, coefficients, (pre, post) in zip(
-            weights, plasticity.coefficients, pairwise(activities), strict=True
-        ):
-            pre, post = pre[:, :, None], post[:, None, :]
-            if self._folds:
-                a, b, c, d = coefficients
-                change = a * pre * post + b * pre + c * post + d
-            else:
-                change = self.rule(pre, post, layer.weights, *coefficients)
-            learned.append(Layer(*NORMALISERS[self.normaliser](layer.weights + change)))
+        for layer, coefficients, ends in zip(weights, plasticity.coefficients, pairwise(activities), strict=True):
+            # Compiled apart, or XLA converts float16 once, before the loop, and reads float32 in it. What is stored is
+            # never infinite, which XLA cannot know.
+            going = coefficients[0].ravel()[0] != jnp.inf
+            learned.append(jax.lax.cond(going, self._update, lambda layer, *_: layer, layer, coefficients, *ends))
         return tuple(learned)
+
+    def _update(self, layer: Layer, coefficients: tuple[jax.Array, ...], pre: jax.Array, post: jax.Array) -> Layer:
+        """A layer after a step with activities [lives, inputs] and [lives, outputs] on its ends."""
+        read = [coefficient.astype(jnp.float32) for coefficient in coefficients]
+        pre, post = pre[:, :, None], post[:, None, :]
+        if self._folds:
+            a, b, c, d = read
+            change = a * pre * post + b * pre + c * post + d
+        else:
+            assert self.rule is not None
+            change = self.rule(pre, post, layer.weights, *read)
+        return Layer(*NORMALISERS[self.normaliser](layer.weights + change))
+
+    def _stored(self, coefficient: jax.Array) -> jax.Array:
+        """As a life stores it; what exceeds the range is its end, and NaN stays NaN."""
+        dtype = STORAGE[self.coefficients]
+        largest = float(np.finfo(dtype).max)
+        return jnp.clip(coefficient, -largest, largest).astype(dtype)
 
     @property
     def _folds(self) -> bool:

@@ -17,7 +17,7 @@ from metahebb.worlds import is_traced
 from metahebb.worlds.car_racing import CarRacing
 
 TASKS: dict[str, dict[str, Any]] = {
-    "classic control": {"task": "gymnasium:CartPole-v1", "hidden": (16,)},
+    "classic control": {"task": "gymnasium:CartPole-v1", "hidden": (16,), "coefficients": "float16"},
     "MuJoCo": {"task": "gymnasium:HalfCheetah-v5", "env_args": {"max_episode_steps": 30}},
     "images": {"task": "gymnasium:CarRacing-v3", "env_args": {"max_episode_steps": 5}},
     "traced": {"task": "car-racing"},

@@ -94,8 +94,8 @@ class Slots(ABC):
 def compiler_options() -> Mapping[str, Any]:
     """XLA's options for the code of lives.
 
-    512-bit vectors make the vision encoder 1.6 times as fast where the processor has them; versions of XLA that do not
-    know the option go without.
+    512-bit vectors make the vision encoder 1.3 times (Zen 4) to 1.6 times (Zen 5) as fast where the processor has them;
+    versions of XLA that do not know the option go without.
     """
     cpuinfo = Path("/proc/cpuinfo")
     if jax.default_backend() != "cpu" or not cpuinfo.exists() or "avx512f" not in cpuinfo.read_text():

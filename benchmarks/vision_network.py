@@ -1,0 +1,94 @@
+"""The vision network's rows: a member's step of encoder, forward pass, update and normalisation on one core."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.harness import Row
+from metahebb.encoders import ImageEncoder
+from metahebb.lifetimes.slots import compiler_options
+from metahebb.networks import STORAGE, Network
+from metahebb.rules import RULES
+
+SLOTS, STEPS = 16, 10
+PER_STEP = 1e6 / SLOTS / STEPS
+
+
+def rows() -> list[Row]:
+    """The rows, made ready to measure."""
+    name = "the vision network, coefficients {}, a member's step on one core"
+    return [
+        Row(
+            name.format(storage),
+            "µs",
+            "its numbers and multiplications, once",
+            _floor(storage),
+            _figure(storage),
+            limit=60 if storage == "float32" else None,
+        )
+        for storage in STORAGE
+    ]
+
+
+def _figure(storage: str) -> Callable[[], float]:
+    network = _network(storage)
+    rng = np.random.default_rng(0)
+    genome = network.unflatten(jnp.asarray(0.1 * rng.standard_normal((SLOTS, network.parameters), np.float32)))
+    plasticity, weights = network.express(genome), network.init(genome, jax.random.split(jax.random.key(0), SLOTS))
+    observations = jnp.asarray(rng.integers(0, 256, (STEPS, SLOTS, 96, 96, 3), np.uint8))
+
+    @functools.partial(jax.jit, compiler_options=dict(compiler_options()))
+    def live(plasticity: Any, weights: Any) -> Any:
+        def step(weights: Any, observation: jax.Array) -> Any:
+            activities = network.act(plasticity, weights, observation)
+            return network.learn(plasticity, weights, activities), activities[-1]
+
+        return jax.lax.scan(step, weights, observations)
+
+    return lambda: PER_STEP * _seconds(lambda: live(plasticity, weights))
+
+
+def _floor(storage: str) -> Callable[[], float]:
+    """Every number of a step read or written once, with an addition each, and the encoder's multiplications."""
+    network = _network(storage)
+    coefficients = [jnp.full((SLOTS, network.synapses), i, STORAGE[storage]) for i in range(4)]
+    weights = jnp.ones((SLOTS, network.synapses))
+    encoder = network.encoder
+    assert isinstance(encoder, ImageEncoder)
+    first, second = (int(np.prod(shape)) for shape in encoder.filters.values())
+    multiplications = first * (2 * encoder.POOLED_1) ** 2 + second * (2 * encoder.POOLED_2) ** 2
+
+    @functools.partial(jax.jit, compiler_options=dict(compiler_options()))
+    def touch(weights: jax.Array, coefficients: list[jax.Array]) -> jax.Array:
+        def add(weights: jax.Array, *coefficients: jax.Array) -> jax.Array:
+            return functools.reduce(lambda total, c: total + c.astype(jnp.float32), coefficients, weights)
+
+        def step(weights: jax.Array, _: None) -> Any:
+            # Compiled apart, or XLA converts float16 once, before the loop.
+            going = coefficients[0][0, 0] != jnp.inf
+            return jax.lax.cond(going, add, lambda weights, *_: weights, weights, *coefficients), None
+
+        return jax.lax.scan(step, weights, None, length=STEPS)[0]
+
+    # As many multiplications as the convolutions' in a product of matrices.
+    side = 512
+    left, right = jnp.ones((SLOTS * STEPS * multiplications // side**2, side)), jnp.ones((side, side))
+    multiply = jax.jit(jnp.matmul, compiler_options=dict(compiler_options()))
+    return lambda: PER_STEP * _seconds(lambda: (touch(weights, coefficients), multiply(left, right)))
+
+
+def _network(storage: str) -> Network:
+    return Network(ImageEncoder(96, 96, 3), 3, RULES["ABCD_lr"], coefficients=storage)
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    jax.block_until_ready(work())
+    return time.perf_counter() - start
