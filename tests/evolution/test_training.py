@@ -90,6 +90,16 @@ def test_the_number_of_workers_changes_nothing(undisturbed: Run, tmp_path: Path,
     assert result(run.folder) == result(undisturbed.folder)
 
 
+def test_the_number_of_workers_changes_nothing_in_a_traced_world(tmp_path: Path) -> None:
+    # More lives than three workers have slots, so that some begin in slots where others ended.
+    settings = {"population": 60, "generations": 2, "validate_every": 2, "validation_lives": 4}
+    runs = [metahebb.train("car-racing", run=tmp_path / str(n), workers=n, **settings) for n in (1, 2, 3)]
+    one, two, three = (result(run.folder) for run in runs)
+    assert all(line["steps"] > 30 * line["lives"] and line["fitness_deviation"] > 0 for line in one["metrics"])
+    assert two == one
+    assert three == one
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_worker_that_is_killed_is_replaced(undisturbed: Run, tmp_path: Path, workers: int) -> None:
     killer = Killer(generation=1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import gymnasium
+import jax
 import numpy as np
 import pytest
 from gymnasium.error import InvalidAction
@@ -81,10 +83,18 @@ def test_vector_lives_are_single_lives_and_begin_again() -> None:
 def test_bad_actions_are_named() -> None:
     env = gymnasium.make(ENV_ID).unwrapped
     env.reset(seed=0)
-    with pytest.raises(InvalidAction, match="not a number"):
+    with pytest.raises(InvalidAction, match=r"^the action \[ 0. nan  0.\] is NaN in at least one place$"):
         env.step(np.array([0.0, np.nan, 0.0], np.float32))
     with pytest.raises(InvalidAction, match=r"shape \(2,\); it must be \(3,\)"):
         env.step(np.zeros(2, np.float32))
+    vector = gymnasium.make_vec(ENV_ID, num_envs=3)
+    vector.reset(seed=0)
+    actions = np.zeros((3, 3), np.float32)
+    with pytest.raises(InvalidAction, match=r"shape \(2, 3\); it must be \(3, 3\)"):
+        vector.step(actions[:2])
+    actions[1:, 2] = np.nan
+    with pytest.raises(InvalidAction, match=r"^the actions of lives 1, 2 are NaN in at least one place$"):
+        vector.step(actions)
     discrete = gymnasium.make(ENV_ID, continuous=False).unwrapped
     discrete.reset(seed=0)
     with pytest.raises(InvalidAction, match="none of 0 to 4"):
@@ -93,8 +103,27 @@ def test_bad_actions_are_named() -> None:
         CarRacingEnv(render_mode="ansi")
 
 
-def test_a_life_takes_less_than_4_mb() -> None:
-    import jax
+def test_the_functional_form_knows_bad_actions_from_good_ones() -> None:
+    world = CarRacing()
+    state, _ = world.reset(np.arange(2))
+    step = jax.jit(world.step)
+    within, beyond = (np.array(2 * [action], np.float32) for action in ([1, 1, 0], [5, 7, -3]))
+    # As the original clips: beyond the space is at its edge.
+    for one, other in zip(jax.tree.leaves(step(state, within)), jax.tree.leaves(step(state, beyond)), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for shape in ((1, 3), (3, 3), (2, 2), (3,)):
+        with pytest.raises(ValueError, match=rf"shape {re.escape(str(shape))}; they must be \(2, 3\)"):
+            step(state, np.zeros(shape, np.float32))
+    nan = within.copy()
+    nan[1, 0] = np.nan
+    after = step(state, nan)
+    np.testing.assert_array_equal(np.isnan(after.reward), [False, True])
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after.state.car))
+    np.testing.assert_array_equal(after.observation[0], step(state, within).observation[0])
+    with pytest.raises(ValueError, match="no seed"):
+        world.reset(np.array([], int))
 
+
+def test_a_life_takes_less_than_4_mb() -> None:
     state, _ = CarRacing().reset(np.arange(2))
     assert sum(leaf.nbytes for leaf in jax.tree.leaves(state)) / 2 <= 4_000_000

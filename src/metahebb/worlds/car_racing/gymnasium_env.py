@@ -29,7 +29,9 @@ def _check_action(action: Any, shape: tuple[int, ...], continuous: bool) -> np.n
     if continuous:
         given = given.astype(np.float32)
         if np.isnan(given).any():
-            raise InvalidAction(f"the action {action} is not a number in at least one place")
+            lives = np.flatnonzero(np.isnan(given).any(-1)) if given.ndim > 1 else ()
+            whose = f"s of lives {', '.join(map(str, lives))} are NaN" if len(lives) else f" {given} is NaN"
+            raise InvalidAction(f"the action{whose} in at least one place")
         return given
     if not np.issubdtype(given.dtype, np.integer) or (given < 0).any() or (given > 4).any():
         raise InvalidAction(f"the action {action} is none of 0 to 4: nothing, right, left, gas, brake")

@@ -71,7 +71,7 @@ class CarRacing:
     Observations are uint8 [lives, 96, 96, 3]. Actions are float32 [lives, 3], steering in [−1, 1] (right
     positive), gas and brake in [0, 1], or int32 [lives] if not ``continuous``: nothing, right, left, gas,
     brake. As in the original, gas is clipped; steering beyond ±1 is no harder, and a brake above 0.9 blocks
-    the wheels.
+    the wheels. An action that is not a number drives as 0, and its reward is NaN.
 
     The reward of a step is 1000/N for each of the track's N tiles that a wheel touches for the first time,
     less 0.1; a step that leaves the field gives −100. A life ends there, when all tiles are visited, or at
@@ -100,7 +100,12 @@ class CarRacing:
             self.action_space = gymnasium.spaces.Discrete(5)
 
     def reset(self, seeds: np.ndarray) -> tuple[State, jax.Array]:
-        """Begin lives: ``seeds`` int [lives] → (state, first frames). Compiled for each number of lives."""
+        """Begin lives: ``seeds`` int [lives] → (state, first frames). Compiled for each number of lives.
+
+        Raises ValueError without a seed.
+        """
+        if not len(seeds):
+            raise ValueError("there is no seed, so there is no life to begin")
         rngs = (seeding.np_random(int(seed))[0] for seed in seeds)
         return self.begin([draw_life(rng, self.domain_randomize) for rng in rngs])
 
@@ -110,7 +115,15 @@ class CarRacing:
         return begun
 
     def step(self, state: State, action: jax.Array) -> TracedStep:
-        """Advance all lives by a fiftieth of a second. A life that has ended drives on."""
+        """Advance all lives by a fiftieth of a second. A life that has ended drives on.
+
+        Raises ValueError for actions whose shape is not that of the lives'.
+        """
+        shape = (*state.steps.shape, *(self.action_space.shape or ()))
+        if action.shape != shape:
+            raise ValueError(f"the actions have shape {action.shape}; they must be {shape}")
+        unknown = jnp.isnan(action)
+        action = jnp.where(unknown, 0, action)
         always = jnp.asarray(state.steps[0] >= 0)
         touched = touch(always, state.tiles, state.car)
         car = jax.vmap(physics.advance)(state.car, self._controls(action), state.on_road)
@@ -126,6 +139,7 @@ class CarRacing:
         origin = jax.vmap(lambda one: one.origin)(car)
         outside = jnp.any(jnp.abs(origin) > PLAYFIELD, -1)
         reward = jnp.where(outside, -100.0, reward)
+        reward = jnp.where(unknown.reshape(len(reward), -1).any(-1), jnp.nan, reward)
         return TracedStep(state, _observe(state), reward, lap | (state.visited_count == count) | outside)
 
     def _controls(self, action: jax.Array) -> Action:
