@@ -19,7 +19,7 @@ test: .venv/.ready-dev
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadgroup
 
-bench: .venv/.ready-dev
+bench: .venv/.ready-bench
 	$(BIN)/python -m benchmarks
 
 clean:
@@ -35,3 +35,7 @@ clean:
 .venv/.ready-dev: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@ .venv/.ready
+
+.venv/.ready-bench: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,benchmark]'
+	touch $@ .venv/.ready-dev .venv/.ready

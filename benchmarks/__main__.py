@@ -1,16 +1,38 @@
-"""Measure every claim and print the table."""
+"""Measure the claims and print the table: ``python -m benchmarks [group …]``, by default all groups."""
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import os
-import sys
+from collections.abc import Iterator
 
-# One thread, as in a worker.
-os.environ.setdefault("PJRT_NPROC", "1")
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
+from benchmarks import harness
 
-from benchmarks import engine, harness
+GROUPS = ("engine", "car_racing")
+"""Modules of this package with ``rows() -> Iterable[Row]``."""
+
+
+def main() -> None:
+    """Measure all groups or those that are named."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the claims on this machine.")
+    parser.add_argument("groups", nargs="*", metavar="group", help=f"one of {', '.join(GROUPS)}")
+    groups = parser.parse_args().groups or GROUPS
+    for group in groups:
+        if group not in GROUPS:
+            parser.error(f"there is no group {group!r}; there are {', '.join(GROUPS)}")
+
+    # One thread, as in a worker.
+    os.environ.setdefault("PJRT_NPROC", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
+
+    def rows() -> Iterator[harness.Row]:
+        for group in groups:
+            yield from importlib.import_module(f"benchmarks.{group}").rows()
+
+    harness.show(rows())
+
 
 if __name__ == "__main__":
-    harness.show(engine.rows())
-    sys.exit(0)
+    main()

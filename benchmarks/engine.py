@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,14 @@ from metahebb.rules import RULES
 CORES = 2
 
 
-def rows() -> list[Row]:
-    """The rows, made ready to measure."""
-    return [search(), quadruped_network(), half_cheetah()]
+def rows() -> Iterator[Row]:
+    """The rows, each made ready to measure as it is asked for."""
+    yield from search()
+    yield quadruped_network()
+    yield from half_cheetah()
 
 
-def search() -> Row:
+def search() -> Iterator[Row]:
     """All of a generation that is not living: 458,002 parameters, population 200, two cores."""
     c, _, network = configure("gymnasium:CarRacing-v3", population=200)
     strategy = OpenAIES(c, network.parameters, network.synaptic_parameters)
@@ -67,7 +69,8 @@ def search() -> Row:
         return _seconds(generation)
 
     name = "ask, tell, checkpoint and agent: 458,002 parameters, population 200"
-    return Row(name, "s", "its noise, made once", floor, figure, limit=0.6)
+    yield Row(name, "s", "its noise, made once", floor, figure, limit=0.6)
+    workers.close()
 
 
 def quadruped_network() -> Row:
@@ -121,7 +124,7 @@ for line in sys.stdin:
 """
 
 
-def half_cheetah() -> Row:
+def half_cheetah() -> Iterator[Row]:
     """Lives of HalfCheetah with its network beside the bare environment with random actions, as many processes each."""
     c, _, network = configure("gymnasium:HalfCheetah-v5")
     workers = Workers(c, CORES)
@@ -150,7 +153,10 @@ def half_cheetah() -> Row:
         return _seconds(lambda: list(workers.live(groups, genome))) * 1e6 / (lives * steps)
 
     name = "a step of HalfCheetah-v5 with its network, two workers"
-    return Row(name, "µs", "the bare environment", floor, figure, limit_ratio=1 / 0.7)
+    yield Row(name, "µs", "the bare environment", floor, figure, limit_ratio=1 / 0.7)
+    workers.close()
+    for process in bare:
+        process.communicate()
 
 
 def _seconds(work: Callable[[], Any]) -> float:
