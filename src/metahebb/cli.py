@@ -412,12 +412,16 @@ def watch(
     agent: Annotated[Path, typer.Argument(help="An agent's file, or a run's folder (its best agent).")],
     video: Annotated[Path, typer.Option(help="The film to make: .mp4 or .gif.")] = Path("life.mp4"),
     seed: Annotated[int, typer.Option(help="Which life: the first that `evaluate` lives with this seed.")] = 0,
+    morphology: Annotated[
+        str | None,
+        typer.Option(help="A body to live in, where the task has bodies.", show_default=False),
+    ] = None,
 ) -> None:
     """Film one life: the world as it renders itself, and the plastic weights, changing."""
     from metahebb import api
     from metahebb.analysis.video import film
 
-    outcome = film(api.load(agent), video, seed=seed)
+    outcome = film(api.load(agent), video, seed=seed, morphology=morphology)
     stdout.print(f"A life of {outcome.steps} steps, fitness {outcome.fitness:.1f}: {video}")
 
 

@@ -60,16 +60,18 @@ FORMATS = {
 """ffmpeg's options by the film's suffix"""
 
 
-def film(agent: Agent, path: str | Path, *, seed: int = 0, number: int = 0) -> Outcome:
+def film(agent: Agent, path: str | Path, *, seed: int = 0, number: int = 0, morphology: str | None = None) -> Outcome:
     """Film the life ``number`` of those that an evaluation with ``seed`` lives, into an mp4 or gif file.
 
+    A task with bodies lives in ``morphology``, by default the first that the agent was evolved in.
     The frames are the world after each step and the weights that the step's action came from. The file appears whole.
     Raises UsageError for a path that cannot be written or a world without pictures, RunError for a failure at work.
     """
     path = Path(path)
     _check_path(path)
     check_seed(seed)
-    body, *_ = (*bodies_of(agent.task, agent.configuration.morphologies[:1]), "")
+    chosen = agent.configuration.morphologies[:1] if morphology is None else (morphology,)
+    body, *_ = (*bodies_of(agent.task, chosen), "")
     frames_per_second = agent.task.frames_per_second
     if frames_per_second is None:
         raise UsageError(f"Task {agent.task.name!r} cannot be filmed: its environment makes no pictures (rgb_array).")
@@ -86,7 +88,7 @@ def film(agent: Agent, path: str | Path, *, seed: int = 0, number: int = 0) -> O
             picture = moment.arrays["frame"]
             weights = [moment.arrays[f"weights.{i}"] for i in range(len(agent.network.layers))]
             if page is None:
-                page = Page(agent, picture.shape[:2])
+                page = Page(agent, picture.shape[:2], body)
             frames.write(page.draw(picture, weights, steps, fitness).data)
     return Outcome(life.member, life.number, fitness, steps, float(np.mean(genes**2)))
 
@@ -181,8 +183,8 @@ def lay_out(layers: Sequence[tuple[int, int]], width: int, height: int) -> list[
 class Page:
     """What every frame of a film is drawn on."""
 
-    def __init__(self, agent: Agent, picture: tuple[int, int]) -> None:
-        """``picture``: (height, width) of what the world renders."""
+    def __init__(self, agent: Agent, picture: tuple[int, int], body: str = "") -> None:
+        """``picture``: (height, width) of what the world renders; ``body``: what the life is lived in, if named."""
         network = agent.network
         self._bounded = network.normaliser in BOUNDED and network.rule is not None
         self._layers = network.layers
@@ -192,7 +194,7 @@ class Page:
         self._font = _font(22)
         sheet = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
         draw = ImageDraw.Draw(sheet)
-        self._draw_title(draw, agent)
+        self._draw_title(draw, agent, body)
         height, width = self._picture
         left = MARGIN + (PICTURE_WIDTH - width) // 2
         draw.rectangle((left - 1, TOP - 1, left + width, TOP + height), outline=LINE)
@@ -231,8 +233,10 @@ class Page:
         draw.text((PICTURE_WIDTH, 4), f"reward {reward:,.1f}".replace("-", "−"), INK, self._font, anchor="ra")
         return np.asarray(strip)
 
-    def _draw_title(self, draw: ImageDraw.ImageDraw, agent: Agent) -> None:
-        draw.text((MARGIN, MARGIN - 4), agent.configuration.task.removeprefix("gymnasium:"), INK, _font(26, bold=True))
+    def _draw_title(self, draw: ImageDraw.ImageDraw, agent: Agent, body: str) -> None:
+        title, bold = agent.configuration.task.removeprefix("gymnasium:"), _font(26, bold=True)
+        draw.text((MARGIN, MARGIN - 4), title, INK, bold)
+        draw.text((MARGIN + bold.getlength(title) + 16, MARGIN + 5), body, FAINT, _font(17))
         draw.text((MARGIN, MARGIN + 36), _subtitle(agent.network), FAINT, _font(17))
 
     def _draw_label(self, draw: ImageDraw.ImageDraw, i: int, panel: Panel, layer: tuple[int, int]) -> None:
