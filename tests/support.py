@@ -48,7 +48,10 @@ def result(folder: Path) -> dict[str, Any]:
 def workers_of(process: int | None = None) -> list[int]:
     """The worker processes of a process, by default of this one."""
     process = os.getpid() if process is None else process
-    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    # -ww: not cut off at COLUMNS, which readline sets.
+    listing = subprocess.run(
+        ["ps", "-ww", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    ).stdout
     rows = (line.split(maxsplit=2) for line in listing.splitlines())
     return [int(pid) for pid, parent, args in rows if int(parent) == process and "metahebb.evolution.worker" in args]
 

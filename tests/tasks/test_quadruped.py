@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -143,3 +144,25 @@ def test_pybullet_says_nothing_of_its_own() -> None:
     code = "from metahebb.tasks import make_task; make_task('quadruped-bullet').make_world(1, False)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a window system is always there")
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [("disable", "apt-get install libegl1 libgl1"), ("nonsense", "invalid value for environment variable MUJOCO_GL")],
+)
+def test_watch_names_what_drawing_lacks_before_a_life_is_lived(setting: str, says: str, tmp_path: Path) -> None:
+    c, _, network = configure("quadruped")
+    package.Agent(c, np.zeros(network.parameters, np.float32)).save(tmp_path / "agent.safetensors")
+    done = subprocess.run(
+        [sys.executable, "-m", "metahebb.cli", "watch", "agent.safetensors"],
+        env={**os.environ, "MUJOCO_GL": setting},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+    assert says in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["agent.safetensors"]
