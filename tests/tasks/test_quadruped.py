@@ -87,7 +87,7 @@ def test_a_run_of_two_workers_that_is_killed_and_resumed_ends_as_if_it_never_had
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_life_whose_physics_is_not_finite_ends_alone_and_is_counted(task: str) -> None:
-    c, made, network = configure(available(task), population=2)
+    c, made, network = configure(available(task), population=2, morphologies=("standard",))
     world: Any = made.make_world(made.slots, False)
     slots = make_slots(network, made, world)
     for member, genome in enumerate(random_genomes(0, network.parameters, "normal", range(2))):
