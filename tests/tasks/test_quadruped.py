@@ -44,7 +44,7 @@ def undisturbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 
 class Killer(Observer):
-    """Kills all workers with SIGKILL after the second life of the run."""
+    """Kills two workers with SIGKILL after the second life of the run."""
 
     def __init__(self) -> None:
         self.lives = 0
@@ -52,7 +52,7 @@ class Killer(Observer):
     def lived(self, outcome: Outcome, lives: int) -> None:
         self.lives += 1
         if self.lives == 2:
-            kill(workers_of())
+            kill(workers_of()[:2])
 
 
 def test_every_member_lives_in_both_bodies(undisturbed: Run) -> None:
@@ -62,7 +62,7 @@ def test_every_member_lives_in_both_bodies(undisturbed: Run) -> None:
     assert len({line["fitness_mean"] for line in metrics}) == 3
 
 
-def test_three_workers_that_are_all_killed_change_nothing(undisturbed: Run, tmp_path: Path) -> None:
+def test_three_workers_two_of_which_are_killed_change_nothing(undisturbed: Run, tmp_path: Path) -> None:
     killer = Killer()
     run = package.train(undisturbed.configuration.task, run=tmp_path / "run", workers=3, observer=killer, **SETTINGS)
     assert "A worker was killed by signal 9; its lives are lived again." in (run.folder / "log.txt").read_text()
