@@ -1,4 +1,4 @@
-"""The quadruped's rows: its worlds beside AntBulletEnv-v0, and trainings beside the parts of their steps."""
+"""The quadruped's rows: its worlds beside AntBulletEnv-v0, with random torques and with the network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import jax
 import numpy as np
 
 from benchmarks.harness import Part, Row
-from benchmarks.training import Training
 from metahebb import seeds
 from metahebb.configuration import configure, network_of
 from metahebb.lifetimes import make_slots
@@ -31,19 +30,12 @@ class Contender(NamedTuple):
     simulator: str
     times_as_fast: float
     """as AntBulletEnv-v0, at least"""
-    population: int
-    """of the training that is measured: in its two bodies, lives enough for the last ones to weigh little"""
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What ``configure`` takes."""
-        return {"task": self.task, "simulator": self.simulator or None}
 
 
 CONTENDERS = (
-    Contender("quadruped", "quadruped", "", 7.5, 256),
-    Contender("quadruped-bullet", "quadruped-bullet", "exact", 1.8, 128),
-    Contender("quadruped-bullet, merged", "quadruped-bullet", "merged", 3.0, 128),
+    Contender("quadruped", "quadruped", "", 7.5),
+    Contender("quadruped-bullet", "quadruped-bullet", "exact", 1.8),
+    Contender("quadruped-bullet, merged", "quadruped-bullet", "merged", 3.0),
 )
 
 
@@ -52,9 +44,6 @@ def rows() -> Iterator[Row]:
     for with_policy, what in ((False, "a step"), (True, "a step with its network")):
         for contender in CONTENDERS:
             yield from beside_the_original(contender, with_policy, f"{contender.name}, {what}, one core")
-    for contender in CONTENDERS:
-        for workers in (1, 2):
-            yield from training(contender, workers)
 
 
 def beside_the_original(contender: Contender, with_policy: bool, name: str) -> Iterator[Row]:
@@ -70,31 +59,6 @@ def beside_the_original(contender: Contender, with_policy: bool, name: str) -> I
         Part(f"benchmarks.quadruped:{ours}", contender.task, contender.simulator) as figure,
     ):
         yield row(floor, figure)
-
-
-def training(contender: Contender, workers: int) -> Iterator[Row]:
-    """A training's generations beside what their steps cost world and network at the same time, each alone."""
-    cores = "one worker" if workers == 1 else f"{workers} workers"
-    name = f"{contender.name}, a core's step in training, {cores}"
-    row = functools.partial(Row, name, "µs", "world and network, each alone", limit_ratio=1 / 0.8)
-    if contender.task == "quadruped-bullet" and importlib.util.find_spec("pybullet") is None:
-        nothing = functools.partial(float, "nan")
-        yield row(nothing, nothing, missing="the extra bullet")
-        return
-    arguments = contender.task, contender.simulator
-    with (
-        Part("benchmarks.quadruped:task_steps", *arguments, processes=workers) as steps,
-        Part("benchmarks.quadruped:task_beginnings", *arguments, processes=workers) as beginnings,
-        Part("benchmarks.quadruped:network", *arguments, processes=workers) as network,
-        Training(workers=workers, population=contender.population, **contender.settings) as trained,
-    ):
-        trained.step()
-
-        def floor() -> float:
-            # Each life is begun and settles before its first step.
-            return steps() + network() + beginnings() / trained.life_steps[-1]
-
-        yield row(floor, trained.step)
 
 
 def original() -> Callable[[], float]:
@@ -133,9 +97,8 @@ def original_lives() -> Callable[[], float]:
 
 def world(task: str, simulator: str = "") -> Callable[[], float]:
     """µs a step of as many lives as a worker has slots, side by side in one of our worlds."""
-    made, _ = _world(task, simulator)
-    simulation = made._world
     slots = _slots(task)
+    simulation = configure(task, simulator=simulator or None)[1].make_world(slots, False)._world
     everyone, actions = np.arange(slots), _actions(slots)
 
     def work() -> None:
@@ -164,51 +127,6 @@ def lives(task: str, simulator: str = "") -> Callable[[], float]:
     return work
 
 
-def task_steps(task: str, simulator: str = "") -> Callable[[], float]:
-    """µs a step of the task's lives with random torques, all slots in use; beginnings are not counted."""
-    made, begin = _world(task, simulator)
-    slots = _slots(task)
-    everyone, actions = np.arange(slots), _actions(slots)
-
-    def work() -> float:
-        for slot in everyone:
-            begin(int(slot))
-        begun = time.perf_counter()
-        # The first 201 actions of a life end none.
-        for action in actions[:200]:
-            made.step(everyone, action)
-        return (time.perf_counter() - begun) / 200 / slots * 1e6
-
-    return work
-
-
-def task_beginnings(task: str, simulator: str = "") -> Callable[[], float]:
-    """µs to begin one of the task's lives: its reset, and the robot settles."""
-    _, begin = _world(task, simulator)
-    slots = _slots(task)
-
-    def work() -> None:
-        for slot in range(slots):
-            begin(slot)
-
-    return _timed(work, slots)
-
-
-def network(task: str, simulator: str = "") -> Callable[[], float]:
-    """µs a step of the network alone, a compiled call for all slots as a host world has it."""
-    slots = _slots(task)
-    step, plasticity, born = _network(task, simulator, slots)
-    observations = np.random.default_rng(0).normal(size=(STEPS, slots, 28)).astype(np.float32)
-    held = [born()]
-
-    def work() -> None:
-        for observation in observations:
-            held[0], actions = step(plasticity, held[0], observation)
-            np.asarray(actions)
-
-    return _timed(work, STEPS * slots)
-
-
 def _network(task: str, simulator: str, lives: int) -> tuple[Any, Any, Callable[[], Any]]:
     """(step, plasticity, born): a network's compiled step, what it reads, and what makes newborn weights."""
     c, made, _ = configure(task, simulator=simulator or None)
@@ -223,13 +141,6 @@ def _network(task: str, simulator: str, lives: int) -> tuple[Any, Any, Callable[
         return network.learn(plasticity, weights, activities), activities[-1]
 
     return step, plasticity, lambda: network.init(genome, keys)
-
-
-def _world(task: str, simulator: str) -> tuple[Any, Callable[[int], object]]:
-    """A task's world, and what begins a life in a slot, in the bodies of a training by turns."""
-    c, made, _ = configure(task, simulator=simulator or None)
-    world: Any = made.make_world(made.slots, False)
-    return world, lambda slot: world.reset(slot, slot, c.morphologies[slot % len(c.morphologies)])
 
 
 def _slots(task: str) -> int:
