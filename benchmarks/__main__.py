@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from benchmarks import harness
 
-GROUPS = ("engine", "vision_network", "car_racing")
+GROUPS = ("engine", "vision_network", "car_racing", "quadruped")
 """Modules of this package with ``rows() -> Iterable[Row]``."""
 
 

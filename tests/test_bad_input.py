@@ -87,6 +87,19 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
     "no frames": ([TASK, "--frame-stack", "0"], ["--frame-stack is 0"]),
     "grey numbers": ([TASK, "--greyscale"], ["--greyscale", "coloured images"]),
     "a body": ([TASK, "--morphology", "undamaged"], ["--morphology", "has no bodies"]),
+    "a body of the quadruped": (
+        ["quadruped", "--morphology", "three-legged"],
+        ["'three-legged'", "front-left-damaged"],
+    ),
+    "a leg of the quadruped": (["quadruped", "--morphology", "middle-left=1,1"], ["'middle-left'", "back-right"]),
+    **{
+        f"a leg {factor} times as long": (
+            ["quadruped", "--morphology", f"front-left=1.0,{factor}"],
+            ["lower segment of the front-left leg", "between 0.1 and 4"],
+        )
+        for factor in ("0", "-1", "nan", "inf", "1e9")
+    },
+    "a leg with one factor": (["quadruped", "--morphology", "front-left=1.0"], ["'front-left=1.0'", "two factors"]),
     "a simulator": ([TASK, "--simulator", "bullet"], ["--simulator", "leave it out"]),
     "a static network's rule": ([TASK, "--static", "--rule", "oja"], ["--static", "rule", "leave it out"]),
     "observations by name": (["gymnasium:DictObservation-v0"], ["Dict(", "not supported", "Box"]),
@@ -154,8 +167,8 @@ OTHERS: dict[str, tuple[list[str], list[str]]] = {
     "an evaluation's seed": (["evaluate", "agent.safetensors", "--seed", "-1"], ["--seed is -1"]),
     "a film's seed": (["watch", "agent.safetensors", "--seed", "-1"], ["--seed is -1"]),
     "an evaluation's body": (["evaluate", "agent.safetensors", "--morphology", "x"], ["--morphology"]),
+    "a film's body": (["watch", "agent.safetensors", "--morphology", "standard"], ["--morphology", "has no bodies"]),
     "an evaluation by nobody": (["evaluate", "agent.safetensors", "--workers", "-2"], ["--workers is -2"]),
-    "a film's body": (["watch", "agent.safetensors", "--morphology", "x"], ["--morphology", "has no bodies"]),
     "a film's simulator": (["watch", "agent.safetensors", "--simulator", "x"], ["--simulator", "leave it out"]),
     "an agent to watch": (["watch", "nobody"], ["no agent or run at 'nobody'"]),
     "a film of a strange kind": (["watch", "agent.safetensors", "--video", "life.docx"], ["life.docx", ".mp4"]),

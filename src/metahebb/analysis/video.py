@@ -242,7 +242,9 @@ class Page:
         return np.asarray(strip)
 
     def _draw_title(self, draw: ImageDraw.ImageDraw, agent: Agent) -> None:
-        draw.text((MARGIN, MARGIN - 4), agent.configuration.task.removeprefix("gymnasium:"), INK, _font(26, bold=True))
+        title, bold = agent.configuration.task.removeprefix("gymnasium:"), _font(26, bold=True)
+        draw.text((MARGIN, MARGIN - 4), title, INK, bold)
+        draw.text((MARGIN + bold.getlength(title) + 16, MARGIN + 5), agent.body, FAINT, _font(17))
         draw.text((MARGIN, MARGIN + 36), _subtitle(agent.network), FAINT, _font(17))
 
     def _draw_label(self, draw: ImageDraw.ImageDraw, i: int, panel: Panel, layer: tuple[int, int]) -> None:

@@ -7,6 +7,7 @@ and are the eight joints' torques. Nothing normalises the weights.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ from metahebb.worlds.quadruped import (
     follow_lives,
     parse_morphology,
 )
+from metahebb.worlds.quadruped.bullet_robot import import_pybullet
 
 __all__ = ["BULLET", "MUJOCO", "make_bullet", "make_mujoco"]
 
@@ -87,7 +89,7 @@ class QuadrupedLives:
 def make_mujoco(options: Options) -> Task:
     """The task in MuJoCo."""
     _refuse(MUJOCO, options, ())
-    return _task(MUJOCO, lambda slots, _: QuadrupedLives(MujocoQuadruped(slots), slots), slots=32)
+    return _task(MUJOCO, MujocoQuadruped, slots=32)
 
 
 def make_bullet(options: Options) -> Task:
@@ -95,14 +97,14 @@ def make_bullet(options: Options) -> Task:
     simulators = ("exact", "merged")
     _refuse(BULLET, options, simulators)
     try:
-        import pybullet  # noqa: F401
+        import_pybullet()
     except ImportError as e:
         raise UsageError(
             f"Task {BULLET!r} needs PyBullet: pip install 'metahebb[bullet]' (it has wheels for Python 3.11 on Linux "
             f"and macOS); task {MUJOCO!r} needs no more than MuJoCo."
         ) from e
     merged = options.simulator == "merged"
-    return _task(BULLET, lambda slots, _: QuadrupedLives(BulletQuadruped(slots, merged=merged), slots), slots=16)
+    return _task(BULLET, functools.partial(BulletQuadruped, merged=merged), slots=16)
 
 
 def _refuse(name: str, options: Options, simulators: tuple[str, ...]) -> None:
@@ -114,7 +116,18 @@ def _refuse(name: str, options: Options, simulators: tuple[str, ...]) -> None:
         raise unknown("simulator", options.simulator, simulators)
 
 
-def _task(name: str, world: Callable[[int, bool], HostWorld], slots: int) -> Task:
+def _task(name: str, simulation: Callable[[int], MujocoQuadruped | BulletQuadruped], slots: int) -> Task:
+    def world(slots: int, render: bool) -> HostWorld:
+        lives = QuadrupedLives(simulation(slots), slots)
+        if render:
+            # A picture at once, so that what drawing lacks is known before a life is lived.
+            lives.reset(0, 0)
+            try:
+                lives.render(0)
+            except RuntimeError as e:
+                raise UsageError(str(e)) from e
+        return lives
+
     def parse_body(text: str) -> str:
         try:
             return str(parse_morphology(text))

@@ -8,6 +8,8 @@ of its parts.
 from __future__ import annotations
 
 import itertools
+import os
+import sys
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -47,7 +49,8 @@ _CONTACT_ERP = 0.9
 def import_pybullet() -> ModuleType:
     """PyBullet, or an ``ImportError`` that names the remedy."""
     try:
-        import pybullet
+        with _silence():
+            import pybullet
     except ImportError as error:
         raise ImportError(
             "'quadruped-bullet' needs PyBullet, which is not installed: pip install 'metahebb[bullet]' on "
@@ -56,6 +59,20 @@ def import_pybullet() -> ModuleType:
         ) from error
     module: ModuleType = pybullet
     return module
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Let nothing through to standard error, where PyBullet says from C when it was built."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 class Robot(ABC):

@@ -1,0 +1,168 @@
+"""Runs of the quadruped, in both simulators: the same bits whoever lives its lives, and whatever is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import metahebb as package
+from metahebb import Observer, Run
+from metahebb.configuration import configure
+from metahebb.evolution.training import fitness_of
+from metahebb.lifetimes import make_slots
+from metahebb.lifetimes.lives import Outcome, life_of
+from metahebb.seeds import Stream
+from metahebb.seeds import start as random_genomes
+from support import alive, kill, options, result, wait_for, workers_of
+
+pytestmark = pytest.mark.xdist_group("quadruped")
+
+TASKS = ("quadruped", "quadruped-bullet")
+SETTINGS: dict[str, Any] = {"population": 4, "generations": 3, "validate_every": 2, "validation_lives": 2}
+
+
+def available(task: str) -> str:
+    """The task, where its simulator is installed."""
+    if task == "quadruped-bullet":
+        pytest.importorskip("pybullet", reason="PyBullet has no wheels for this platform")
+    return task
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def undisturbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of one worker."""
+    folder = tmp_path_factory.mktemp("runs") / "undisturbed"
+    return package.train(available(request.param), run=folder, workers=1, **SETTINGS)
+
+
+class Killer(Observer):
+    """Kills two workers with SIGKILL after the second life of the run."""
+
+    def __init__(self) -> None:
+        self.lives = 0
+
+    def lived(self, outcome: Outcome, lives: int) -> None:
+        self.lives += 1
+        if self.lives == 2:
+            kill(workers_of()[:2])
+
+
+def test_every_member_lives_in_both_bodies(undisturbed: Run) -> None:
+    metrics = undisturbed.metrics()
+    assert [line["lives"] for line in metrics] == 3 * [8]
+    assert undisturbed.configuration.morphologies == ("standard", "front-right-damaged")
+    assert len({line["fitness_mean"] for line in metrics}) == 3
+
+
+def test_three_workers_two_of_which_are_killed_change_nothing(undisturbed: Run, tmp_path: Path) -> None:
+    killer = Killer()
+    run = package.train(undisturbed.configuration.task, run=tmp_path / "run", workers=3, observer=killer, **SETTINGS)
+    assert "A worker was killed by signal 9; its lives are lived again." in (run.folder / "log.txt").read_text()
+    assert result(run.folder) == result(undisturbed.folder)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to send")
+def test_a_run_of_two_workers_that_is_killed_and_resumed_ends_as_if_it_never_had_been(
+    undisturbed: Run, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    task, run = undisturbed.configuration.task, Run(tmp_path / "run", undisturbed.configuration)
+    process = start("train", task, "--run", "run", "--workers", 2, *options(**SETTINGS))
+    wait_for(lambda: run.folder.exists() and run.metrics())
+    workers = workers_of(process.pid)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    wait_for(lambda: not any(map(alive, workers)), seconds=5)
+    assert 1 <= len(run.metrics()) < SETTINGS["generations"]
+    package.resume(run.folder, workers=2)
+    assert result(run.folder) == result(undisturbed.folder)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_life_whose_physics_is_not_finite_ends_alone_and_is_counted(task: str) -> None:
+    c, made, network = configure(available(task), population=2, morphologies=("standard",))
+    world: Any = made.make_world(made.slots, False)
+    slots = make_slots(network, made, world)
+    for member, genome in enumerate(random_genomes(0, network.parameters, "normal", range(2))):
+        slots.place(member, genome, life_of(member, 0, 0, Stream.TRAINING, body="standard"))
+    assert slots.advance() == []
+    before = slots._age[0]
+    simulation = world._world
+    if task == "quadruped":
+        simulation._states[1, 20] = np.nan
+    else:
+        robot = simulation._robots[1]
+        robot._bullet.resetBaseVelocity(robot._body, 3 * [np.nan], [0, 0, 0], physicsClientId=robot._client)
+    (lost,) = slots.advance()
+    assert (lost.member, lost.steps) == (1, before + 1)
+    assert np.isnan(lost.fitness)
+    outcomes = [lost]
+    while len(slots.living):
+        outcomes += slots.advance()
+    assert outcomes[1].steps >= 202
+    fitness, metrics = fitness_of(outcomes, c)
+    assert metrics["diverged"] == 1
+    # It counts as the worst of its generation.
+    assert fitness is not None
+    assert np.isfinite(fitness).all()
+
+
+WITHOUT_PYBULLET = """
+import sys
+sys.modules["pybullet"] = None
+from metahebb.cli import main
+sys.argv = ["metahebb", *sys.argv[1:]]
+main()
+"""
+
+
+def test_without_pybullet_each_command_names_the_remedy(tmp_path: Path) -> None:
+    c, _, network = configure("quadruped")
+    agent = package.Agent(c, np.ones(network.parameters, np.float32))
+    # An agent of Bullet's robot, made where there is no Bullet either.
+    object.__setattr__(c, "task", "quadruped-bullet")
+    agent.save(tmp_path / "agent.safetensors")
+    for arguments in (["train", "quadruped-bullet"], ["evaluate", "agent.safetensors"], ["watch", "agent.safetensors"]):
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_PYBULLET, *arguments], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("Error: Task 'quadruped-bullet' needs PyBullet: pip install 'metahebb[bullet]'")
+        assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["agent.safetensors"]
+
+
+def test_pybullet_says_nothing_of_its_own() -> None:
+    available("quadruped-bullet")
+    code = "from metahebb.tasks import make_task; make_task('quadruped-bullet').make_world(1, False)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a window system is always there")
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [("disable", "apt-get install libegl1 libgl1"), ("nonsense", "invalid value for environment variable MUJOCO_GL")],
+)
+def test_watch_names_what_drawing_lacks_before_a_life_is_lived(setting: str, says: str, tmp_path: Path) -> None:
+    c, _, network = configure("quadruped")
+    package.Agent(c, np.zeros(network.parameters, np.float32)).save(tmp_path / "agent.safetensors")
+    done = subprocess.run(
+        [sys.executable, "-m", "metahebb.cli", "watch", "agent.safetensors"],
+        env={**os.environ, "MUJOCO_GL": setting},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+    assert says in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["agent.safetensors"]
