@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from safetensors import SafetensorError
 
 from metahebb.errors import RunError
 
-__all__ = ["replacing", "writing"]
+__all__ = ["replacing", "sweep", "writing"]
 
 os.umask(UMASK := os.umask(0))
 
@@ -32,7 +33,7 @@ def writing(what: str, path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place, on the disk, when the block ends without an error."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")  # ``sweep`` knows the form
     try:
         yield temporary
         # Libraries may write for the owner alone; a file of ours has the mode of any other.
@@ -42,3 +43,10 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what processes that were killed while they wrote have left in a folder; nobody may be writing there."""
+    for path in folder.iterdir():
+        if re.fullmatch(r"\..+\.\d+", path.name):
+            path.unlink(missing_ok=True)

@@ -148,6 +148,17 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     assert result(copy) == result(undisturbed.folder)
 
 
+def test_a_run_that_was_killed_while_it_wrote_its_first_files_begins_again(undisturbed: Run, copy: Path) -> None:
+    for path in (copy / "checkpoints").iterdir():
+        path.unlink()
+    halves = [copy / ".latest.safetensors.4711", copy / "checkpoints" / ".000000.safetensors.4711"]
+    for half in halves:
+        half.write_bytes(b"half")
+    metahebb.resume(copy, workers=1)
+    assert result(copy) == result(undisturbed.folder)
+    assert not any(half.exists() for half in halves)
+
+
 def test_a_run_whose_checkpoints_are_all_damaged_says_so(copy: Path) -> None:
     for path in (copy / "checkpoints").iterdir():
         path.write_bytes(path.read_bytes()[:20])

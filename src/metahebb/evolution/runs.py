@@ -32,7 +32,7 @@ from filelock import FileLock, Timeout
 from metahebb.agents import Agent, load_agent, located, portable
 from metahebb.configuration import Configuration, read_configuration
 from metahebb.errors import UsageError
-from metahebb.files import replacing, writing
+from metahebb.files import replacing, sweep, writing
 
 __all__ = ["Run", "create_run", "default_folder", "open_run"]
 
@@ -104,8 +104,11 @@ class Run:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
-        """Hold the folder as ``held`` does, with a log."""
+        """Hold the folder as ``held`` does, swept, with a log."""
         with self.held(), self._logged():
+            for folder in (self.folder, self.checkpoints):
+                with writing("The run folder", folder):
+                    sweep(folder)
             yield
 
     @contextlib.contextmanager
