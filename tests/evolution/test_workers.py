@@ -87,6 +87,17 @@ def test_a_worker_that_is_killed_while_it_waits_is_replaced(target: Configuratio
         assert pool.restarts == 1
 
 
+def test_workers_that_are_killed_all_at_once_are_replaced(target: Configuration) -> None:
+    with Workers(target, 3) as pool:
+        pool.wait()
+        for process in pool.processes:
+            kill([process])
+            # One death after the other is noticed, and lives pass from a dead worker to the next.
+            time.sleep(0.2)
+        assert [outcome.steps for outcome in lived(pool, target)] == 6 * [10]
+        assert pool.restarts == 3
+
+
 def test_workers_that_never_start_are_given_up(target: Configuration, monkeypatch: pytest.MonkeyPatch) -> None:
     # XLA ends a process that has flags it does not know.
     monkeypatch.setenv("XLA_FLAGS", "--xla_no_such_flag")

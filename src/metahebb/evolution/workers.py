@@ -50,6 +50,8 @@ class _Unit:
     message: Message
     lives: set[tuple[int, int]] = field(default_factory=set)
     deaths: int = 0
+    received: bool = False
+    """whether the worker that has it was alive when it was given"""
 
     @property
     def remaining(self) -> Message:
@@ -103,11 +105,14 @@ class _Worker:
         """Lives or other pieces of work that it has not answered."""
         return sum(len(unit.lives) or 1 for unit in self.units)
 
-    def send(self, message: Message) -> None:
-        """Send; a dead worker is noticed by its listener, not here."""
+    def send(self, message: Message) -> bool:
+        """Send, and say whether the worker was there to read it; its death is for its listener to notice."""
         assert self.process.stdin is not None
-        with contextlib.suppress(OSError):
+        try:
             send(self.process.stdin, message)
+        except OSError:
+            return False
+        return True
 
     def close(self) -> None:
         assert self.process.stdin is not None
@@ -271,7 +276,7 @@ class Workers:
 
     def _give(self, worker: _Worker, unit: _Unit) -> None:
         worker.units.append(unit)
-        worker.send(unit.remaining)
+        unit.received = worker.send(unit.remaining)
 
     def _receive(self) -> tuple[_Worker, Message | None]:
         """The next message of a worker that is ours; None when it died. Raises what a worker reports as failed."""
@@ -295,7 +300,7 @@ class Workers:
                 last = f" It said: {' / '.join(dead.last_words)}" if dead.last_words else ""
                 raise RunError(f"{DEATHS} workers in a row did not start; the last one {how}.{last}")
         for unit in dead.units:
-            unit.deaths += 1
+            unit.deaths += unit.received
             if unit.deaths >= DEATHS:
                 raise RunError(f"{DEATHS} workers died over the same lives; the last one {how}.")
         self.restarts += 1
