@@ -16,8 +16,9 @@ from metahebb.encoders import ImageEncoder
 from metahebb.lifetimes.slots import compiler_options
 from metahebb.networks import STORAGE, Network
 from metahebb.rules import RULES
+from metahebb.tasks.car_racing import SLOTS
 
-SLOTS, STEPS = 16, 10
+STEPS = 10
 PER_STEP = 1e6 / SLOTS / STEPS
 
 

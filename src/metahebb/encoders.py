@@ -9,7 +9,6 @@ is called with filters [lives, …] and observations [lives, …] to give float3
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -122,15 +121,11 @@ class ImageEncoder:
         second = jnp.moveaxis(filters["encoder.1"], 0, -1)
         going = first[0, 0, 0, 0, 0] != jnp.inf
         x = _stage(going, lambda image: jnp.moveaxis(image, 0, -1), image)
-        x = _stage(going, self._resize, x)
+        x = _stage(going, lambda image: _resample(image, self.SIDE), x.reshape(self.height, self.width, -1))
+        x = x.reshape(self.SIDE, self.SIDE, self.channels, lives)
         x = _stage(going, self._first, x, first)
         x = _stage(going, self._second, x, second)
         return x.transpose(3, 1, 2, 0).reshape(lives, self.features)
-
-    def _resize(self, image: jax.Array) -> jax.Array:
-        """[height, width, channels, lives] → [row, column, channel, lives]."""
-        # One fusion of all taps of both axes: 8 µs, where rows and columns apart take 32.
-        return _resample(_resample(image, 0, self.SIDE), 1, self.SIDE)[: self.USED, : self.USED]
 
     def _first(self, x: jax.Array, filters: jax.Array) -> jax.Array:
         """[row, column, channel, lives] → [filter, row, column, lives]."""
@@ -192,26 +187,27 @@ def _stage(going: jax.Array, function: Callable[..., jax.Array], *arguments: jax
     return jax.lax.cond(going, function, lambda *_: jnp.zeros(shape.shape, shape.dtype), *arguments)
 
 
-def _resample(x: jax.Array, axis: int, target: int) -> jax.Array:
-    """``target`` samples along an axis, each the mean of the area that it covers.
+def _resample(image: jax.Array, target: int) -> jax.Array:
+    """[height, width, run] → [target, target, run] in some shape of four axes, each sample the mean of its area.
 
-    The pattern of areas repeats: with size/target = a/b in lowest terms, every a inputs become b outputs. Where a = s·b
-    + 1, as in 96 → 84, every area of a pattern begins s inputs after the one before: their parts are slices, which XLA
-    fuses. Elsewhere it would gather, sixty times as slowly as a product with the matrix of all areas.
+    The pattern of areas repeats: with size/target = a/b in lowest terms, every a inputs become b outputs. Where a is b
+    + 1, as in 96 → 84, or b, on both axes, output i of a pattern covers parts of the inputs i and i + 1 alone: a sum of
+    four slices. It keeps the shape of patterns, whose last axis is long, for XLA to vectorise it (50 → 8 µs at 8 lives,
+    16 → 10 at 16). Elsewhere it is a product with the matrices of all areas.
     """
-    areas = _areas(x.shape[axis], target)
-    ratio = Fraction(x.shape[axis], target)
-    a, b = ratio.numerator, ratio.denominator
-    if a < b or (a - 1) % b:
-        return jnp.moveaxis(jnp.tensordot(areas, x.astype(jnp.float32), (1, axis)), 0, axis)
-    spacing = a // b
-    x = x.reshape(*x.shape[:axis], x.shape[axis] // a, a, *x.shape[axis + 1 :])
+    height, width, run = image.shape
+    areas = [_areas(size, target) for size in (height, width)]
+    (a, b), (c, d) = (Fraction(size, target).as_integer_ratio() for size in (height, width))
+    if not 0 <= a - b <= 1 or not 0 <= c - d <= 1:
+        return jnp.einsum("ih,jw,hwr->ijr", *areas, image.astype(jnp.float32))[None]
+    x = image.reshape(height // a, a, width // c, c * run)
     terms = []
-    for part in range(math.ceil(ratio)):
-        inputs = jax.lax.slice_in_dim(x, part, part + spacing * (b - 1) + 1, spacing, axis + 1)
-        weights = np.array([areas[i, i * spacing + part] for i in range(b)])
-        terms.append(inputs.astype(jnp.float32) * weights.reshape([-1] + [1] * (x.ndim - axis - 2)))
-    return _sum(terms).reshape(*x.shape[:axis], target, *x.shape[axis + 2 :])
+    for down in range(1 + a - b):
+        for across in range(1 + c - d):
+            weights = np.outer(areas[0].diagonal(down)[:b], areas[1].diagonal(across)[:d].repeat(run))
+            part = x[:, down : down + b, :, across * run : (across + d) * run]
+            terms.append(part.astype(jnp.float32) * weights[:, None])
+    return _sum(terms)
 
 
 def _areas(size: int, target: int) -> np.ndarray:

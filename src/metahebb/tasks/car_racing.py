@@ -34,6 +34,8 @@ __all__ = ["NAME", "make"]
 
 NAME = "car-racing"
 STEPS = 1000
+SLOTS = 8
+"""their coefficients stay in the cache: a life's step takes 165 µs, with 16 slots 205"""
 PATIENCE = 20
 """consecutive steps of negative reward that a life survives"""
 
@@ -132,6 +134,7 @@ def make(options: Options) -> Task:
         ImageEncoder(96, 96, 3),
         Readout(),
         world,
+        slots=SLOTS,
         frames_per_second=50,
         settings={"population": 200},
         paper=paper,
