@@ -62,11 +62,12 @@ def live(slots: Slots, size: int, lives: list[Life], places: list[int]) -> dict[
 def test_a_life_depends_neither_on_its_slot_nor_on_the_lives_beside_it(kind: str) -> None:
     slots, size = slots_of(kind)
     # More lives than slots, so that some begin beside others that are old.
+    last = len(slots.free) - 1
     lives = [life_of(member, 0, 3, Stream.TRAINING, 0, member) for member in range(20)]
-    ends = live(slots, size, lives, list(range(16)))
+    ends = live(slots, size, lives, list(range(last + 1)))
     assert len({end.weights for end in ends.values()}) == len(lives)
-    assert live(slots, size, lives[::-1], [11, 3, 7]) == ends
-    alone = live(slots, size, lives[4:5], [9])
+    assert live(slots, size, lives[::-1], [last, 3, 5]) == ends
+    alone = live(slots, size, lives[4:5], [last - 1])
     assert alone[lives[4]] == ends[lives[4]]
 
 
