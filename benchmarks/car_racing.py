@@ -6,11 +6,9 @@ import contextlib
 import functools
 import importlib.util
 import os
-import queue
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,10 +21,9 @@ from jax import lax
 
 from benchmarks import full_lives
 from benchmarks.harness import Part, Row
+from benchmarks.training import Training
 from metahebb import seeds
 from metahebb.configuration import configure
-from metahebb.evolution.runs import Run, create_run
-from metahebb.evolution.training import Observer, evolve
 from metahebb.lifetimes import make_slots
 from metahebb.lifetimes.lives import life_of
 from metahebb.lifetimes.slots import compiler_options
@@ -68,13 +65,13 @@ def training() -> Iterator[Row]:
         def floor() -> float:
             return world() + network()
 
-        with Training("car-racing", **settings) as first:
+        with Training("car-racing", CORES, **settings) as first:
             # By then most lives last 60 to 120 steps; before, half as long.
             for _ in range(5):
                 first.step()
             name = "CarRacing, a core's step in training, generations 7 to 12"
             yield Row(name, "µs", alone, floor, first.step, limit_ratio=1 / 0.6)
-        with Training(full_lives.NAME, imports=(full_lives.__name__,), **settings) as full:
+        with Training(full_lives.NAME, CORES, imports=(full_lives.__name__,), **settings) as full:
             name = "CarRacing, a core's step in training, lives of 1,000 steps"
             yield Row(name, "µs", alone, floor, full.step, limit_ratio=1 / 0.8)
 
@@ -82,49 +79,6 @@ def training() -> Iterator[Row]:
     # What was measured for the row before, round by round.
     living, rest = iter(full.living), iter(full.rest)
     yield Row(name, "s", "the living", lambda: next(living), lambda: next(rest), limit_ratio=0.05)
-
-
-class Training(Observer):
-    """A training that goes on by one generation whenever it is told to; a context manager that ends it."""
-
-    def __init__(self, task: str, **settings: Any) -> None:
-        self.living: list[float] = []
-        """seconds of each generation in which lives were lived"""
-        self.rest: list[float] = []
-        """all other seconds"""
-        self._go: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        run = create_run(configure(task, **settings)[0], Path(tempfile.mkdtemp()) / "run")
-        self._thread = threading.Thread(target=self._evolve, args=(run,))
-
-    def step(self) -> float:
-        """Live a generation: µs of a core for each of its steps, all else included."""
-        begun = time.perf_counter()
-        self._go.put(True)
-        metrics = self._done.get()
-        seconds = time.perf_counter() - begun
-        self.living.append(metrics["living_seconds"])
-        self.rest.append(seconds - metrics["living_seconds"])
-        return seconds * CORES / metrics["steps"] * 1e6
-
-    def generation(self, metrics: dict[str, Any]) -> None:
-        """Wait until there is to be another (see ``Observer``)."""
-        self._done.put(metrics)
-        if not self._go.get():
-            raise StopIteration
-
-    def __enter__(self) -> Training:
-        self._thread.start()
-        self._done.get()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._go.put(False)
-        self._thread.join()
-
-    def _evolve(self, run: Run) -> None:
-        with contextlib.suppress(StopIteration):
-            evolve(run, workers=CORES, observer=self)
 
 
 def memory() -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""The quadruped's rows: its worlds beside AntBulletEnv-v0, with random torques and with the network."""
+"""The quadruped's rows: its worlds beside AntBulletEnv-v0, and trainings beside their parts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import jax
 import numpy as np
 
 from benchmarks.harness import Part, Row
+from benchmarks.training import Training
 from metahebb import seeds
-from metahebb.configuration import configure, network_of
-from metahebb.lifetimes import make_slots
-from metahebb.lifetimes.lives import life_of
+from metahebb.configuration import configure
 from metahebb.lifetimes.slots import compiler_options
+from metahebb.tasks.quadruped import QuadrupedLives
 
 STEPS = 300
 """of a life in the worlds' rows"""
@@ -30,130 +30,142 @@ class Contender(NamedTuple):
     simulator: str
     times_as_fast: float
     """as AntBulletEnv-v0, at least"""
+    population: int
+    """of its training: so many lives that slots seldom wait for the generation's end"""
 
 
 CONTENDERS = (
-    Contender("quadruped", "quadruped", "", 7.5),
-    Contender("quadruped-bullet", "quadruped-bullet", "exact", 1.8),
-    Contender("quadruped-bullet, merged", "quadruped-bullet", "merged", 3.0),
+    Contender("quadruped", "quadruped", "", 7.5, 500),
+    Contender("quadruped-bullet", "quadruped-bullet", "exact", 1.8, 100),
+    Contender("quadruped-bullet, merged", "quadruped-bullet", "merged", 3.0, 100),
 )
 
 
 def rows() -> Iterator[Row]:
     """The rows, each made ready to measure as it is asked for."""
-    for with_policy, what in ((False, "a step"), (True, "a step with its network")):
+    for policy, what in (("", "a step"), ("network", "a step with its network")):
         for contender in CONTENDERS:
-            yield from beside_the_original(contender, with_policy, f"{contender.name}, {what}, one core")
+            yield from beside_the_original(contender, policy, f"{contender.name}, {what}, one core")
+    for contender in CONTENDERS[:2]:
+        for workers in (1, 2):
+            yield from training(contender, workers)
 
 
-def beside_the_original(contender: Contender, with_policy: bool, name: str) -> Iterator[Row]:
-    """Lives in one of our worlds and in AntBulletEnv-v0, with random torques or those of a network."""
+def beside_the_original(contender: Contender, policy: str, name: str) -> Iterator[Row]:
+    """Steps of lives in one of our worlds and in AntBulletEnv-v0, with random torques or those of a network."""
     row = functools.partial(Row, name, "µs", "AntBulletEnv-v0", limit_ratio=1 / contender.times_as_fast)
     if importlib.util.find_spec("pybullet_envs_gymnasium") is None:
         nothing = functools.partial(float, "nan")
         yield row(nothing, nothing, missing="pybullet-envs-gymnasium")
         return
-    theirs, ours = ("original_lives", "lives") if with_policy else ("original", "world")
     with (
-        Part(f"benchmarks.quadruped:{theirs}") as floor,
-        Part(f"benchmarks.quadruped:{ours}", contender.task, contender.simulator) as figure,
+        Part("benchmarks.quadruped:original", policy) as floor,
+        Part("benchmarks.quadruped:world", contender.task, contender.simulator, policy) as figure,
     ):
         yield row(floor, figure)
 
 
-def original() -> Callable[[], float]:
+def training(contender: Contender, workers: int) -> Iterator[Row]:
+    """A training, beside world and network at the same time on as many cores, each alone."""
+    arguments = contender.task, contender.simulator
+    settings = {"simulator": contender.simulator or None, "population": contender.population}
+    with (
+        Part("benchmarks.quadruped:world", *arguments, processes=workers) as world,
+        Part("benchmarks.quadruped:network", *arguments, processes=workers) as network,
+        Training(contender.task, workers, **settings, validate_every=10**6, generations=10**6) as run,
+    ):
+        name = f"{contender.name}, a core's step in training, {workers} worker{'s' * (workers > 1)}"
+        alone = "world and network, each alone"
+        yield Row(name, "µs", alone, lambda: world() + network(), run.step, limit_ratio=1 / 0.8)
+
+
+def original(policy: str = "") -> Callable[[], float]:
     """µs a step of lives in AntBulletEnv-v0, one after another."""
     from pybullet_envs_gymnasium.gym_locomotion_envs import AntBulletEnv
 
     env = AntBulletEnv()
     env.reset(seed=0)
-    actions = _actions(1)[:, 0]
+    act = ACTORS[policy]("quadruped-bullet", "exact", 1)
 
     def work() -> None:
-        env.reset(seed=1)
-        for action in actions:
-            env.step(action)
-
-    return _timed(work, STEPS)
-
-
-def original_lives() -> Callable[[], float]:
-    """µs a step of lives in AntBulletEnv-v0 whose actions our network makes, one after another."""
-    from pybullet_envs_gymnasium.gym_locomotion_envs import AntBulletEnv
-
-    env = AntBulletEnv()
-    env.reset(seed=0)
-    step, plasticity, born = _network("quadruped", "", 1)
-
-    def work() -> None:
-        weights = born()
-        observation = env.reset(seed=1)[0]
+        action = act()
+        observation, _ = env.reset(seed=1)
         for _ in range(STEPS):
-            weights, action = step(plasticity, weights, observation[None])
-            observation = env.step(np.asarray(action)[0])[0]
+            observation = env.step(action(observation[None])[0])[0]
 
     return _timed(work, STEPS)
 
 
-def world(task: str, simulator: str = "") -> Callable[[], float]:
+def world(task: str, simulator: str = "", policy: str = "") -> Callable[[], float]:
     """µs a step of as many lives as a worker has slots, side by side in one of our worlds."""
-    slots = _slots(task)
-    simulation = configure(task, simulator=simulator or None)[1].make_world(slots, False)._world
-    everyone, actions = np.arange(slots), _actions(slots)
+    _, made, _ = configure(task, simulator=simulator or None)
+    lives = made.make_world(made.slots, False)
+    assert isinstance(lives, QuadrupedLives)
+    everyone, act = np.arange(made.slots), ACTORS[policy](task, simulator, made.slots)
 
     def work() -> None:
-        for slot in everyone:
-            simulation.reset(int(slot), seed=int(slot))
-        for action in actions:
-            simulation.step(everyone, action)
+        action = act()
+        observations = np.stack([lives.world.reset(int(slot), seed=int(slot)) for slot in everyone])
+        for _ in range(STEPS):
+            observations, _, _ = lives.world.step(everyone, action(observations))
+
+    return _timed(work, STEPS * made.slots)
+
+
+def network(task: str, simulator: str = "") -> Callable[[], float]:
+    """µs a step and life of the network alone, of as many lives as a worker has slots."""
+    slots = configure(task, simulator=simulator or None)[1].slots
+    act = network_actor(task, simulator, slots)
+    observations = np.random.default_rng(0).uniform(-1, 1, (slots, 28)).astype(np.float32)
+
+    def work() -> None:
+        action = act()
+        for _ in range(STEPS):
+            action(observations)
 
     return _timed(work, STEPS * slots)
 
 
-def lives(task: str, simulator: str = "") -> Callable[[], float]:
-    """µs a step of as many lives, as a worker lives them, whole ones with all that belongs to them."""
-    c, made, network = configure(task, simulator=simulator or None)
-    slots = make_slots(network, made, made.make_world(made.slots, False))
-    genomes = _genomes(made.slots, network.parameters)
-
-    def work() -> float:
-        begun, steps = time.perf_counter(), 0
-        for slot in range(made.slots):
-            slots.place(slot, genomes[slot], life_of(slot, 0, c.seed, seeds.Stream.TRAINING, slot, body="standard"))
-        while len(slots.living):
-            steps += sum(outcome.steps for outcome in slots.advance())
-        return (time.perf_counter() - begun) / steps * 1e6
-
-    return work
+Actor = Callable[[], Callable[[np.ndarray], np.ndarray]]
+"""Begins lives; what it returns takes their observations [lives, 28] and gives their actions [lives, 8]."""
 
 
-def _network(task: str, simulator: str, lives: int) -> tuple[Any, Any, Callable[[], Any]]:
-    """(step, plasticity, born): a network's compiled step, what it reads, and what makes newborn weights."""
-    c, made, _ = configure(task, simulator=simulator or None)
-    network = network_of(c, made)
+def random_actor(task: str, simulator: str, lives: int) -> Actor:
+    """Random torques."""
+    torques = np.random.default_rng(0).uniform(-1, 1, (STEPS, lives, 8)).astype(np.float32)
+
+    def begin() -> Callable[[np.ndarray], np.ndarray]:
+        steps = iter(torques)
+        return lambda observations: next(steps)
+
+    return begin
+
+
+def network_actor(task: str, simulator: str, lives: int) -> Actor:
+    """The paper's network, which learns."""
+    _, _, network = configure(task, simulator=simulator or None)
     keys = jax.random.split(jax.random.key(0), lives)
-    genome = network.unflatten(_genomes(lives, network.parameters))
+    genome = network.unflatten(seeds.start(0, network.parameters, "normal", range(lives)))
     plasticity = network.express(genome)
 
     @functools.partial(jax.jit, donate_argnums=1, compiler_options=dict(compiler_options()))
-    def step(plasticity: Any, weights: Any, observation: jax.Array) -> Any:
-        activities = network.act(plasticity, weights, observation)
+    def step(plasticity: Any, weights: Any, observations: jax.Array) -> Any:
+        activities = network.act(plasticity, weights, observations)
         return network.learn(plasticity, weights, activities), activities[-1]
 
-    return step, plasticity, lambda: network.init(genome, keys)
+    def begin() -> Callable[[np.ndarray], np.ndarray]:
+        held = [network.init(genome, keys)]
+
+        def action(observations: np.ndarray) -> np.ndarray:
+            held[0], torques = step(plasticity, held[0], observations)
+            return np.asarray(torques)
+
+        return action
+
+    return begin
 
 
-def _slots(task: str) -> int:
-    return configure(task)[1].slots
-
-
-def _genomes(lives: int, parameters: int) -> np.ndarray:
-    return seeds.start(0, parameters, "normal", list(range(lives)))
-
-
-def _actions(lives: int) -> np.ndarray:
-    """Random torques: float32 [STEPS, lives, 8]."""
-    return np.random.default_rng(0).uniform(-1, 1, (STEPS, lives, 8)).astype(np.float32)
+ACTORS = {"": random_actor, "network": network_actor}
 
 
 def _timed(work: Callable[[], object], count: int) -> Callable[[], float]:

@@ -94,7 +94,7 @@ def test_a_life_whose_physics_is_not_finite_ends_alone_and_is_counted(task: str)
         slots.place(member, genome, life_of(member, 0, 0, Stream.TRAINING, body="standard"))
     assert slots.advance() == []
     before = slots._age[0]
-    simulation = world._world
+    simulation = world.world
     if task == "quadruped":
         simulation._states[1, 20] = np.nan
     else:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from metahebb import seeds
 
 __all__ = ["MirroredPopulation", "pair_and_sign"]
+
+NOISE_KEPT = 2**28
+"""bytes of noise that a population keeps, so that the update need not make again what living made"""
 
 
 def pair_and_sign(member: int) -> tuple[int, float]:
@@ -26,21 +28,23 @@ class MirroredPopulation:
     sigma: float
     seed: int
     generation: int
+    _kept: dict[int, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     def genome(self, member: int) -> np.ndarray:
         """A member's flat genome, float32 [parameters]."""
         pair, sign = pair_and_sign(member)
         return self.mean + np.float32(sign * self.sigma) * self._noise(pair)
 
-    @functools.lru_cache(maxsize=4)  # noqa: B019  (a worker holds one population at a time)
     def _noise(self, pair: int) -> np.ndarray:
-        return seeds.noise(self.seed, self.generation, pair, len(self.mean))
+        if pair not in self._kept:
+            while len(self._kept) >= max(NOISE_KEPT // self.mean.nbytes, 1):
+                del self._kept[next(iter(self._kept))]
+            self._kept[pair] = seeds.noise(self.seed, self.generation, pair, len(self.mean))
+        return self._kept[pair]
 
     def weighted_noise(self, pairs: range, weights: np.ndarray) -> np.ndarray:
         """Σ weight·noise over a range of pairs, added one after another: float32 [parameters]."""
         total = np.zeros_like(self.mean)
         for pair, weight in zip(pairs, weights, strict=True):
-            noise = seeds.noise(self.seed, self.generation, pair, len(total))
-            noise *= np.float32(weight)
-            total += noise
+            total += np.float32(weight) * self._noise(pair)
         return total

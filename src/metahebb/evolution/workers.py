@@ -35,6 +35,8 @@ said = logging.getLogger("metahebb.said")
 
 SPARE = 4
 """Lives beyond its slots that a worker is given, so that a slot never waits for its next."""
+PAIRS = 8
+"""Mirrored pairs of a group, whose noise one worker adds up: the one that lived them, as far as can be."""
 DEATHS = 3
 """How often a worker may die over the same unit before the run gives up: the unit kills, not chance."""
 
@@ -47,6 +49,7 @@ class _Unit:
     """A piece of work for one worker: its message, and the lives that it has yet to answer."""
 
     number: int
+    group: int
     message: Message
     lives: set[tuple[int, int]] = field(default_factory=set)
     deaths: int = 0
@@ -94,6 +97,7 @@ class _Worker:
             start_new_session=True,
         )
         self.units: list[_Unit] = []
+        self.groups: set[int] = set()
         self.ready = False
         self.slots = 0
         self.last_words: collections.deque[str] = collections.deque(maxlen=5)
@@ -191,6 +195,9 @@ class Workers:
         those of the mirrored population.
         """
 
+        for worker in self._workers:
+            worker.groups = set()
+
         def units() -> Iterator[_Unit]:
             for number, group in enumerate(groups):
                 fields: dict[str, Any] = {"lives": group}
@@ -200,7 +207,7 @@ class Workers:
                     fields["first"] = min(members)
                     arrays["genomes"] = genomes[min(members) : max(members) + 1]
                 message = Message("live", fields, arrays)
-                yield _Unit(number, message, {(life.member, life.number) for life in group})
+                yield _Unit(number, number // PAIRS, message, {(life.member, life.number) for life in group})
 
         for worker, message in self._work(units()):
             for outcome in (Outcome(*values) for values in message.fields["outcomes"]):
@@ -209,7 +216,7 @@ class Workers:
                 worker.units = [unit for unit in worker.units if unit.lives]
                 yield outcome
 
-    def weighted_noise(self, weights: np.ndarray, pairs_per_group: int = 8) -> np.ndarray:
+    def weighted_noise(self, weights: np.ndarray, pairs_per_group: int = PAIRS) -> np.ndarray:
         """Σ weight·noise over all pairs of the population, float32 [parameters].
 
         The sums of fixed groups of pairs are added in one order, so that the result has the same bits for any number of
@@ -221,7 +228,8 @@ class Workers:
             for number, first in enumerate(starts):
                 last = min(first + pairs_per_group, len(weights))
                 fields = {"unit": number, "first": first, "last": last}
-                yield _Unit(number, Message("sum", fields, {"weights": weights[first:last].astype(np.float32)}))
+                message = Message("sum", fields, {"weights": weights[first:last].astype(np.float32)})
+                yield _Unit(number, number, message)
 
         sums: dict[int, np.ndarray] = {}
         for worker, message in self._work(units(), 2):
@@ -235,7 +243,7 @@ class Workers:
 
     def record(self, genome: np.ndarray, life: Life) -> Iterator[Message]:
         """Live one life and yield a ``moment`` message per step (see ``lifetimes.slots.Moment``)."""
-        unit = _Unit(0, Message("record", {"life": life}, {"genome": genome}))
+        unit = _Unit(0, 0, Message("record", {"life": life}, {"genome": genome}))
         for worker, message in self._work(iter([unit]), 1):
             if message.kind == "recorded":
                 worker.units = []
@@ -261,7 +269,10 @@ class Workers:
         while waiting or any(worker.units for worker in self._workers):
             # One by one to the least busy, so that none is left with more than its share at the end.
             while waiting and (free := [w for w in self._workers if w.ready and w.load < (room or w.slots + SPARE)]):
-                self._give(min(free, key=lambda worker: worker.load), waiting.popleft())
+                worker = min(free, key=lambda worker: worker.load)
+                unit = self._next(worker, waiting)
+                waiting.remove(unit)
+                self._give(worker, unit)
             worker, message = self._receive()
             if message is None:
                 waiting.extendleft(self._replace(worker))
@@ -274,8 +285,14 @@ class Workers:
         worker.ready, worker.slots = True, ready.fields["slots"]
         self._failed_starts = 0
 
+    def _next(self, worker: _Worker, waiting: Iterable[_Unit]) -> _Unit:
+        """The first unit of the groups that a worker has begun; else of those that none has; else of all."""
+        begun = set().union(*(other.groups for other in self._workers))
+        return min(waiting, key=lambda unit: (unit.group not in worker.groups, unit.group in begun))
+
     def _give(self, worker: _Worker, unit: _Unit) -> None:
         worker.units.append(unit)
+        worker.groups.add(unit.group)
         unit.received = worker.send(unit.remaining)
 
     def _receive(self) -> tuple[_Worker, Message | None]:

@@ -56,22 +56,22 @@ class QuadrupedLives:
     """Lives of the task in one of the quadruped's worlds."""
 
     def __init__(self, world: MujocoQuadruped | BulletQuadruped, slots: int) -> None:
-        self._world = world
+        self.world = world
         self.observation_space: gymnasium.Space[Any] = world.observation_space
         self.action_space: gymnasium.Space[Any] = world.action_space
         self._progress = begin_lives(slots)
 
     def reset(self, slot: int, seed: int, body: str = "") -> np.ndarray:
         """Begin a life: the observation of the reset, after which the robot settles on the floor."""
-        observation = self._world.reset(slot, seed, morphology=parse_morphology(body or "standard"))
-        self._world.settle(slot)
+        observation = self.world.reset(slot, seed, morphology=parse_morphology(body or "standard"))
+        self.world.settle(slot)
         for all_lives, newborn in zip(self._progress, begin_lives(1), strict=True):
             all_lives[slot] = newborn[0]
         return observation
 
     def step(self, slots: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Step the lives of ``slots`` (see ``HostWorld``)."""
-        observations, progress, fallen = self._world.step(slots, actions)
+        observations, progress, fallen = self.world.step(slots, actions)
         followed, over = follow_lives(LifeProgress(*(lives[slots] for lives in self._progress)), progress, fallen)
         for all_lives, stepped in zip(self._progress, followed, strict=True):
             all_lives[slots] = stepped
@@ -79,11 +79,11 @@ class QuadrupedLives:
 
     def render(self, slot: int) -> np.ndarray:
         """The robot from the side, followed by the camera."""
-        return self._world.render(slot)
+        return self.world.render(slot)
 
     def close(self) -> None:
         """Free the simulator."""
-        self._world.close()
+        self.world.close()
 
 
 def make_mujoco(options: Options) -> Task:

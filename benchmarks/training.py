@@ -1,0 +1,61 @@
+"""Whole trainings, measured generation by generation."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from metahebb.configuration import configure
+from metahebb.evolution.runs import Run, create_run
+from metahebb.evolution.training import Observer, evolve
+
+__all__ = ["Training"]
+
+
+class Training(Observer):
+    """A training that goes on by one generation whenever it is told to; a context manager that ends it."""
+
+    def __init__(self, task: str, workers: int, **settings: Any) -> None:
+        self._workers = workers
+        self.living: list[float] = []
+        """seconds of each generation in which lives were lived"""
+        self.rest: list[float] = []
+        """all other seconds"""
+        self._go: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        run = create_run(configure(task, **settings)[0], Path(tempfile.mkdtemp()) / "run")
+        self._thread = threading.Thread(target=self._evolve, args=(run,))
+
+    def step(self) -> float:
+        """Live a generation: µs of a core for each of its steps, all else included."""
+        begun = time.perf_counter()
+        self._go.put(True)
+        metrics = self._done.get()
+        seconds = time.perf_counter() - begun
+        self.living.append(metrics["living_seconds"])
+        self.rest.append(seconds - metrics["living_seconds"])
+        return seconds * self._workers / metrics["steps"] * 1e6
+
+    def generation(self, metrics: dict[str, Any]) -> None:
+        """Wait until there is to be another (see ``Observer``)."""
+        self._done.put(metrics)
+        if not self._go.get():
+            raise StopIteration
+
+    def __enter__(self) -> Training:
+        self._thread.start()
+        self._done.get()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._go.put(False)
+        self._thread.join()
+
+    def _evolve(self, run: Run) -> None:
+        with contextlib.suppress(StopIteration):
+            evolve(run, workers=self._workers, observer=self)
