@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from metahebb.evolution import populations
 from metahebb.evolution.populations import MirroredPopulation, pair_and_sign
 from metahebb.seeds import noise
 
@@ -58,3 +59,15 @@ def test_fixed_groups_have_the_same_bits_wherever_they_are_added() -> None:
         return sums[0] + sums[4] + sums[8]
 
     assert groups([0, 4, 8]).tobytes() == groups([8, 0, 4]).tobytes()
+
+
+def test_noise_that_does_not_fit_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = np.linspace(-1, 1, 12)
+    total = MirroredPopulation(MEAN, 0.25, 4, 9).weighted_noise(range(12), weights)
+    for room in (0, 3 * MEAN.nbytes):
+        monkeypatch.setattr(populations, "NOISE_KEPT", room)
+        population = MirroredPopulation(MEAN, 0.25, 4, 9)
+        for member in range(24):
+            population.genome(member)
+        assert len(population._kept) == max(room // MEAN.nbytes, 1)
+        assert population.weighted_noise(range(12), weights).tobytes() == total.tobytes()
