@@ -245,6 +245,17 @@ def train(
         str | None,
         typer.Option(help="Starting genes: normal or uniform.", show_default=False, rich_help_panel="Search"),
     ] = None,
+    start_scale: Annotated[
+        float | None, typer.Option(help="Times the starting genes.", show_default=False, rich_help_panel="Search")
+    ] = None,
+    filter_scale: Annotated[
+        float | None,
+        typer.Option(
+            help="Times the filters' starting genes, samples and updates.",
+            show_default=False,
+            rich_help_panel="Search",
+        ),
+    ] = None,
     sigma: Annotated[
         float | None,
         typer.Option(help="Deviation of the samples.", show_default=False, rich_help_panel="Search"),
@@ -312,6 +323,8 @@ def train(
         "lives": lives,
         "paired_lives": paired_lives,
         "start": start,
+        "start_scale": start_scale,
+        "filter_scale": filter_scale,
         "sigma": sigma,
         "sigma_decay": sigma_decay,
         "sigma_minimum": sigma_minimum,

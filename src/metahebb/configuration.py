@@ -29,7 +29,8 @@ FORMAT = 1
 OPTIMIZERS = ("sgd", "momentum", "adam")
 STARTS = ("normal", "uniform")
 _OPENAI_ES_ONLY = (
-    "paired_lives", "sigma", "sigma_decay", "sigma_minimum", "lr", "lr_decay", "lr_minimum", "optimizer",
+    "paired_lives", "filter_scale", "sigma", "sigma_decay", "sigma_minimum",
+    "lr", "lr_decay", "lr_minimum", "optimizer",
 )  # fmt: skip
 
 _STATIC = {"rule": "ABCD_lr", "normaliser": "none", "initial_weights": "uniform", "coefficients": "float32"}
@@ -70,6 +71,10 @@ class Configuration:
     paired_lives: bool = True
     """the two members of a mirrored pair share the seeds of their lives"""
     start: str = "normal"
+    start_scale: float = 1.0
+    """times the starting genes"""
+    filter_scale: float = 1.0
+    """times the filters' starting genes, samples and updates: near 1 / √inputs, and they are not saturated"""
     sigma: float = 0.1
     sigma_decay: float = 0.999
     sigma_minimum: float = 0.01
@@ -114,7 +119,7 @@ class Configuration:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise UsageError(f"--{_option(name)} is {value!r}; it must be a whole number, 1 or more.")
-        for name in ("sigma", "lr", "sigma_decay", "lr_decay"):
+        for name in ("start_scale", "filter_scale", "sigma", "lr", "sigma_decay", "lr_decay"):
             value = getattr(self, name)
             if not _is_number(value) or value <= 0:
                 raise UsageError(f"--{_option(name)} is {value!r}; it must be a finite number above 0.")
@@ -178,6 +183,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "lives": 1,
         "paired_lives": False,
         "start": "normal",
+        "start_scale": 1.0,
+        "filter_scale": 1.0,
         "sigma": 0.1,
         "sigma_decay": 0.999,
         "sigma_minimum": 0.01,

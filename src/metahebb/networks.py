@@ -115,6 +115,11 @@ class Network:
         """How many of them, from the first on, are synapses' genes."""
         return self.synapses * len(self.genes)
 
+    @property
+    def filter_parameters(self) -> int:
+        """How many numbers, after the synapses' genes, are the encoder's filters."""
+        return sum(math.prod(shape) for shape in self.encoder.filters.values())
+
     def unflatten(self, flat: Any) -> dict[str, Any]:
         """Flat genomes [..., parameters] → parts by name [..., *shape]."""
         parts = {}

@@ -50,8 +50,8 @@ def noise(seed: int, generation: int, pair: int, size: int) -> np.ndarray:
     return np.random.Generator(bits).standard_normal(size, dtype=np.float32)
 
 
-def start(seed: int, size: int, distribution: str, members: Iterable[int]) -> np.ndarray:
-    """Genomes that evolution starts from, float32 [members, size]: N(0, 1) or uniform in [−1, 1]."""
+def start(seed: int, size: int, distribution: str, members: Iterable[int], scale: float = 1.0) -> np.ndarray:
+    """Genomes that evolution starts from, float32 [members, size]: ``scale`` times N(0, 1) or uniform in [−1, 1]."""
     drawn = []
     for member in members:
         generator = np.random.Generator(np.random.SFC64(sequence(seed, Stream.START, member)))
@@ -59,4 +59,4 @@ def start(seed: int, size: int, distribution: str, members: Iterable[int]) -> np
             drawn.append(generator.standard_normal(size, dtype=np.float32))
         else:
             drawn.append(2 * generator.random(size, dtype=np.float32) - 1)
-    return np.stack(drawn)
+    return np.float32(scale) * np.stack(drawn)

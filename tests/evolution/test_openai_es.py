@@ -81,6 +81,30 @@ def test_other_optimizers_transform_the_same_gradient(name: str, transformation:
         np.testing.assert_allclose(state.mean, mean, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_scaled_search_is_the_same_search_in_other_units(optimizer: str) -> None:
+    """Filters are measured in units of the scale from their start on; all else is left as it is."""
+    filters = slice(SYNAPTIC, PARAMETERS - 1)
+    means, genomes = [], []
+    for scale in (1.0, 0.25):
+        strategy = OpenAIES(
+            settings(optimizer=optimizer, filter_scale=scale), PARAMETERS, SYNAPTIC, PARAMETERS - 1 - SYNAPTIC
+        )
+        state = strategy.init()
+        for generation in range(3):
+            population, state = strategy.ask(state, generation)
+            fitness = np.random.default_rng(generation).normal(size=20)
+            state = strategy.tell(
+                state, population, fitness, generation, lambda w, p=population: p.weighted_noise(range(len(w)), w)
+            )
+        units = np.ones(PARAMETERS, np.float32)
+        units[filters] = scale
+        means.append(state.mean / units)
+        genomes.append(population.genome(3) / units)
+    np.testing.assert_allclose(means[1], means[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(genomes[1], genomes[0], rtol=1e-5, atol=1e-6)
+
+
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=40))
 def test_ranks_are_centred_and_ties_share_theirs(values: list[int]) -> None:
     fitness = np.array(values, float)
@@ -120,6 +144,7 @@ def test_members_of_a_pair_mirror_each_other() -> None:
 
 def test_starts() -> None:
     normal, uniform = start(0, 10_000, "normal", [0])[0], start(0, 10_000, "uniform", [0, 1])
+    np.testing.assert_allclose(start(0, 10_000, "normal", [0], 0.3)[0], 0.3 * normal, rtol=1e-6)
     assert 0.97 < normal.std() < 1.03
     assert np.abs(uniform).max() <= 1
     assert 0.56 < uniform[0].std() < 0.6

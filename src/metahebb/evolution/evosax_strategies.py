@@ -138,7 +138,8 @@ class EvosaxStrategy:
         if not self._by_distribution:
             return None
         if mean is None:
-            mean = seeds.start(self.configuration.seed, self.parameters, self.configuration.start, [0])[0]
+            c = self.configuration
+            mean = seeds.start(c.seed, self.parameters, c.start, [0], c.start_scale)[0]
         return algorithm.init(self._key(0, 0), jnp.asarray(mean), params)
 
     def ask(self, state: Any, generation: int) -> tuple[np.ndarray, Any]:
@@ -146,7 +147,7 @@ class EvosaxStrategy:
         algorithm, params = self._algorithm
         if state is None:
             c = self.configuration
-            return seeds.start(c.seed, self.parameters, c.start, range(c.population)), None
+            return seeds.start(c.seed, self.parameters, c.start, range(c.population), c.start_scale), None
         population, state = algorithm.ask(self._key(generation, 1), state, params)
         return np.asarray(population, np.float32), state
 

@@ -16,7 +16,7 @@ import optax
 
 from metahebb import seeds
 from metahebb.configuration import Configuration
-from metahebb.evolution.populations import MirroredPopulation
+from metahebb.evolution.populations import MirroredPopulation, Scaled
 from metahebb.evolution.strategies import WeightedNoise
 
 __all__ = ["OpenAIES", "State", "shaped_ranks"]
@@ -41,17 +41,26 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class OpenAIES:
-    """The strategy for genomes of ``parameters`` numbers, of which the first ``synaptic`` are synapses' genes."""
+    """The strategy for genomes of ``parameters`` numbers.
+
+    The first ``synaptic`` of them are synapses' genes, the next ``filters`` are filters.
+    """
 
     configuration: Configuration
     parameters: int
     synaptic: int
+    filters: int = 0
+
+    @property
+    def scaled(self) -> Scaled:
+        """The filters, and their unit."""
+        return Scaled(self.synaptic, self.synaptic + self.filters, self.configuration.filter_scale)
 
     def init(self, mean: np.ndarray | None = None) -> State:
         """The state before the first generation; the mean is drawn from the start's distribution unless given."""
         c = self.configuration
         if mean is None:
-            mean = seeds.start(c.seed, self.parameters, c.start, [0])[0]
+            mean = self.scaled(seeds.start(c.seed, self.parameters, c.start, [0], c.start_scale)[0])
         return State(mean, c.lr, c.sigma, TRANSFORMATIONS[c.optimizer]().init(jnp.zeros(self.parameters)))
 
     def template(self) -> State:
@@ -60,7 +69,7 @@ class OpenAIES:
 
     def ask(self, state: State, generation: int) -> tuple[MirroredPopulation, State]:
         """The generation's population; its noise is made where its members live."""
-        return MirroredPopulation(state.mean, state.sigma, self.configuration.seed, generation), state
+        return MirroredPopulation(state.mean, state.sigma, self.configuration.seed, generation, self.scaled), state
 
     def tell(
         self,
@@ -81,7 +90,7 @@ class OpenAIES:
         late = np.arange(self.parameters) >= self.synaptic
         gradient = total / np.float32(c.population) / np.where(late, np.float32(sigma_after), np.float32(sigma))
         step, optimizer = TRANSFORMATIONS[c.optimizer]().update(gradient, state.optimizer)
-        mean = state.mean + np.where(late, np.float32(lr_after), np.float32(lr)) * np.asarray(step)
+        mean = state.mean + self.scaled(np.where(late, np.float32(lr_after), np.float32(lr)) * np.asarray(step))
         return State(mean, lr_after, sigma_after, optimizer)
 
     def mean(self, state: State) -> np.ndarray:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from metahebb import seeds
 
-__all__ = ["MirroredPopulation", "pair_and_sign"]
+__all__ = ["MirroredPopulation", "Scaled", "pair_and_sign"]
 
 NOISE_KEPT = 2**28
 """bytes of noise that a population keeps, so that the update need not make again what living made"""
@@ -19,21 +20,38 @@ def pair_and_sign(member: int) -> tuple[int, float]:
     return member // 2, 1.0 if member % 2 == 0 else -1.0
 
 
+class Scaled(NamedTuple):
+    """Numbers of a genome, from ``first`` to before ``last``, that the search measures in units of ``scale``."""
+
+    first: int = 0
+    last: int = 0
+    scale: float = 1.0
+
+    def __call__(self, genome: np.ndarray) -> np.ndarray:
+        """A genome or a step [parameters] of the search in the genome's own units; changed in place."""
+        genome[self.first : self.last] *= np.float32(self.scale)
+        return genome
+
+
+UNSCALED = Scaled()
+
+
 @dataclass(frozen=True, eq=False)
 class MirroredPopulation:
-    """Mirrored Gaussian samples around a mean: member = mean ± σ·noise(seed, generation, pair)."""
+    """Mirrored Gaussian samples around a mean: member = mean ± scaled(σ·noise(seed, generation, pair))."""
 
     mean: np.ndarray
     """float32 [parameters]"""
     sigma: float
     seed: int
     generation: int
+    scaled: Scaled = UNSCALED
     _kept: dict[int, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     def genome(self, member: int) -> np.ndarray:
         """A member's flat genome, float32 [parameters]."""
         pair, sign = pair_and_sign(member)
-        return self.mean + np.float32(sign * self.sigma) * self._noise(pair)
+        return self.mean + self.scaled(np.float32(sign * self.sigma) * self._noise(pair))
 
     def _noise(self, pair: int) -> np.ndarray:
         if pair not in self._kept:

@@ -159,7 +159,7 @@ def _reason_to_end(c: Configuration, now: Checkpoint) -> str | None:
 def strategy_of(c: Configuration, network: Network) -> Strategy:
     """The strategy that a configuration names; raises UsageError for one that cannot be used."""
     if c.strategy == "openai-es":
-        return OpenAIES(c, network.parameters, network.synaptic_parameters)
+        return OpenAIES(c, network.parameters, network.synaptic_parameters, network.filter_parameters)
     check_strategy(c.strategy)
     return EvosaxStrategy(c, network.parameters)
 

@@ -3,15 +3,15 @@
 Started as ``python -m metahebb.evolution.worker``; its standard input and output carry messages. It ends as soon as its
 input is closed, whatever it is doing: when its parent dies, it does not outlive it.
 
-========== ============================== ============================================================
-from parent fields                         what it does
-========== ============================== ============================================================
-start      configuration, render          builds task and network; answers ``ready``
-population sigma, seed, generation; mean  the mirrored population that later lives belong to
-live       lives; genomes (optional)      lives them; answers ``lived`` as they end
-sum        unit, first, last; weights     adds up the noise of pairs; answers ``summed``
-record     life; genome                   lives one life; answers ``moment`` at each step, then ``recorded``
-========== ============================== ============================================================
+========== ===================================== ============================================================
+from parent fields; arrays                        what it does
+========== ===================================== ============================================================
+start      configuration, render                 builds task and network; answers ``ready``
+population sigma, seed, generation, scaled; mean the mirrored population that later lives belong to
+live       lives; genomes (optional)             lives them; answers ``lived`` as they end
+sum        unit, first, last; weights            adds up the noise of pairs; answers ``summed``
+record     life; genome                          lives one life; answers ``moment`` at each step, then ``recorded``
+========== ===================================== ============================================================
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _serve(messages: queue.SimpleQueue[Message], outbox: IO[bytes]) -> None:
     # Heavy imports only now, so that a worker whose parent is already gone ends at once.
     _use_compilation_cache()
     from metahebb.configuration import configuration_from_json, network_of, task_of
-    from metahebb.evolution.populations import MirroredPopulation
+    from metahebb.evolution.populations import MirroredPopulation, Scaled
     from metahebb.lifetimes import make_slots
     from metahebb.lifetimes.lives import Life
 
@@ -86,7 +86,8 @@ def _serve(messages: queue.SimpleQueue[Message], outbox: IO[bytes]) -> None:
             fields = message.fields
             match message.kind:
                 case "population":
-                    population = MirroredPopulation(message.arrays["mean"].copy(), **fields)
+                    mean, scaled = message.arrays["mean"].copy(), Scaled(*fields["scaled"])
+                    population = MirroredPopulation(mean, **{**fields, "scaled": scaled})
                 case "live":
                     genomes = message.arrays.get("genomes")
                     for life in (_life(values) for values in fields["lives"]):

@@ -183,7 +183,8 @@ class Workers:
 
     def set_population(self, population: MirroredPopulation) -> None:
         """Tell all workers the population that lives without genomes belong to."""
-        fields = {"sigma": population.sigma, "seed": population.seed, "generation": population.generation}
+        names = ("sigma", "seed", "generation", "scaled")
+        fields = {name: getattr(population, name) for name in names}
         self._population = Message("population", fields, {"mean": population.mean})
         for worker in self._workers:
             worker.send(self._population)

@@ -25,7 +25,7 @@ import numpy as np
 
 from metahebb.encoders import ImageEncoder
 from metahebb.errors import UsageError, unknown
-from metahebb.tasks.task import Options, Task
+from metahebb.tasks.task import IMAGE_SETTINGS, Options, Task
 from metahebb.worlds import HostWorld, TracedStep, TracedWorld
 from metahebb.worlds.car_racing import CarRacing
 from metahebb.worlds.gymnasium import GymnasiumWorld, make_environment
@@ -136,6 +136,6 @@ def make(options: Options) -> Task:
         world,
         slots=SLOTS,
         frames_per_second=50,
-        settings={"population": 200},
+        settings={"population": 200, **IMAGE_SETTINGS},
         paper=paper,
     )

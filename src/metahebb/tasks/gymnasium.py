@@ -9,7 +9,7 @@ import gymnasium
 from metahebb.encoders import encoder_for
 from metahebb.errors import UsageError
 from metahebb.readouts import readout_for
-from metahebb.tasks.task import Options, Task
+from metahebb.tasks.task import IMAGE_SETTINGS, Options, Task
 from metahebb.worlds.gymnasium import GymnasiumWorld, make_environment
 
 __all__ = ["PREFIX", "make"]
@@ -45,4 +45,5 @@ def make(name: str, options: Options) -> Task:
     def world(slots: int, render: bool) -> GymnasiumWorld:
         return GymnasiumWorld(lambda: environment(render), slots)
 
-    return Task(name, encoder, readout, world, target=threshold, frames_per_second=frames_per_second)
+    settings = IMAGE_SETTINGS if encoder.filters else {}
+    return Task(name, encoder, readout, world, target=threshold, frames_per_second=frames_per_second, settings=settings)

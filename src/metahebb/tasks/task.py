@@ -10,7 +10,7 @@ from metahebb.encoders import Encoder
 from metahebb.readouts import Readout
 from metahebb.worlds import HostWorld, TracedWorld
 
-__all__ = ["Options", "Task"]
+__all__ = ["IMAGE_SETTINGS", "Options", "Task"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,11 @@ class Options:
     greyscale: bool = False
     frame_stack: int = 1
     simulator: str | None = None
+
+
+IMAGE_SETTINGS: Mapping[str, Any] = {"start_scale": 0.3, "filter_scale": 0.3}
+"""Settings of tasks with images. With the paper's scales of 1 the filters are saturated and show little of the image:
+of four seeds on CarRacing two did not move for 15 generations and a third stayed below 50 for 150."""
 
 
 @dataclass(frozen=True)
