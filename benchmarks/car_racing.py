@@ -69,7 +69,7 @@ def training() -> Iterator[Row]:
             # By then most lives last 60 to 120 steps; before, half as long.
             for _ in range(5):
                 first.step()
-            name = "CarRacing, a core's step in training, generations 7 to 12"
+            name = "CarRacing, a core's step in training, generations 8 to 12"
             yield Row(name, "µs", alone, floor, first.step, limit_ratio=1 / 0.6)
         with Training(full_lives.NAME, CORES, imports=(full_lives.__name__,), **settings) as full:
             name = "CarRacing, a core's step in training, lives of 1,000 steps"
@@ -102,13 +102,17 @@ def memory() -> Iterator[Row]:
         nonlocal highest
         before = _lines(metrics)
         while _lines(metrics) == before:
+            if training.poll() is not None:
+                raise RuntimeError("the training has ended")
             highest = max(highest, _proportional_set_size(training.pid))
             time.sleep(0.2)
         return highest
 
-    yield Row(name, "GB", "", None, figure, limit=3)
-    training.terminate()
-    training.wait()
+    try:
+        yield Row(name, "GB", "", None, figure, limit=3)
+    finally:
+        training.terminate()
+        training.wait()
 
 
 def _lines(path: Path) -> int:

@@ -20,6 +20,10 @@ from metahebb.tasks.quadruped import QuadrupedLives
 
 STEPS = 300
 """of a life in the worlds' rows"""
+ACTIONS = 500
+"""of a life in the trainings' rows, about what they are in their first generations"""
+ORIGINALS = 16
+"""lives side by side in AntBulletEnv-v0, so that the network's call is shared as ours is"""
 
 
 class Contender(NamedTuple):
@@ -66,11 +70,11 @@ def beside_the_original(contender: Contender, policy: str, name: str) -> Iterato
 
 
 def training(contender: Contender, workers: int) -> Iterator[Row]:
-    """A training, beside world and network at the same time on as many cores, each alone."""
+    """A training, beside the task's world and the network at the same time on as many cores, each alone."""
     arguments = contender.task, contender.simulator
     settings = {"simulator": contender.simulator or None, "population": contender.population}
     with (
-        Part("benchmarks.quadruped:world", *arguments, processes=workers) as world,
+        Part("benchmarks.quadruped:task_world", *arguments, processes=workers) as world,
         Part("benchmarks.quadruped:network", *arguments, processes=workers) as network,
         Training(contender.task, workers, **settings, validate_every=10**6, generations=10**6) as run,
     ):
@@ -80,20 +84,20 @@ def training(contender: Contender, workers: int) -> Iterator[Row]:
 
 
 def original(policy: str = "") -> Callable[[], float]:
-    """µs a step of lives in AntBulletEnv-v0, one after another."""
+    """µs a step of lives in AntBulletEnv-v0, each in an environment of its own."""
     from pybullet_envs_gymnasium.gym_locomotion_envs import AntBulletEnv
 
-    env = AntBulletEnv()
-    env.reset(seed=0)
-    act = ACTORS[policy]("quadruped-bullet", "exact", 1)
+    envs = [AntBulletEnv() for _ in range(ORIGINALS)]
+    act = ACTORS[policy]("quadruped-bullet", "exact", ORIGINALS)
 
     def work() -> None:
         action = act()
-        observation, _ = env.reset(seed=1)
+        observations = [env.reset(seed=1)[0] for env in envs]
         for _ in range(STEPS):
-            observation = env.step(action(observation[None])[0])[0]
+            actions = action(np.stack(observations))
+            observations = [env.step(torques)[0] for env, torques in zip(envs, actions, strict=True)]
 
-    return _timed(work, STEPS)
+    return _timed(work, STEPS * ORIGINALS)
 
 
 def world(task: str, simulator: str = "", policy: str = "") -> Callable[[], float]:
@@ -110,6 +114,23 @@ def world(task: str, simulator: str = "", policy: str = "") -> Callable[[], floa
             observations, _, _ = lives.world.step(everyone, action(observations))
 
     return _timed(work, STEPS * made.slots)
+
+
+def task_world(task: str, simulator: str = "") -> Callable[[], float]:
+    """µs an action of lives as the task has them, their settling included, with random torques."""
+    _, made, _ = configure(task, simulator=simulator or None)
+    lives = made.make_world(made.slots, False)
+    assert isinstance(lives, QuadrupedLives)
+    everyone, act = np.arange(made.slots), random_actor(task, simulator, made.slots)
+
+    def work() -> None:
+        for slot in everyone:
+            lives.reset(int(slot), seed=int(slot), body="standard")
+        action = act()
+        for _ in range(ACTIONS):
+            lives.step(everyone, action(everyone))
+
+    return _timed(work, ACTIONS * made.slots)
 
 
 def network(task: str, simulator: str = "") -> Callable[[], float]:
@@ -132,7 +153,7 @@ Actor = Callable[[], Callable[[np.ndarray], np.ndarray]]
 
 def random_actor(task: str, simulator: str, lives: int) -> Actor:
     """Random torques."""
-    torques = np.random.default_rng(0).uniform(-1, 1, (STEPS, lives, 8)).astype(np.float32)
+    torques = np.random.default_rng(0).uniform(-1, 1, (ACTIONS, lives, 8)).astype(np.float32)
 
     def begin() -> Callable[[np.ndarray], np.ndarray]:
         steps = iter(torques)

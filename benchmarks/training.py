@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import tempfile
 import threading
@@ -17,6 +16,10 @@ from metahebb.evolution.training import Observer, evolve
 __all__ = ["Training"]
 
 
+class EndedError(Exception):
+    """No further generation is wanted."""
+
+
 class Training(Observer):
     """A training that goes on by one generation whenever it is told to; a context manager that ends it."""
 
@@ -27,15 +30,16 @@ class Training(Observer):
         self.rest: list[float] = []
         """all other seconds"""
         self._go: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        run = create_run(configure(task, **settings)[0], Path(tempfile.mkdtemp()) / "run")
+        self._done: queue.SimpleQueue[dict[str, Any] | Exception] = queue.SimpleQueue()
+        self._folder = tempfile.TemporaryDirectory()
+        run = create_run(configure(task, **settings)[0], Path(self._folder.name) / "run")
         self._thread = threading.Thread(target=self._evolve, args=(run,))
 
     def step(self) -> float:
         """Live a generation: µs of a core for each of its steps, all else included."""
         begun = time.perf_counter()
         self._go.put(True)
-        metrics = self._done.get()
+        metrics = self._metrics()
         seconds = time.perf_counter() - begun
         self.living.append(metrics["living_seconds"])
         self.rest.append(seconds - metrics["living_seconds"])
@@ -45,17 +49,26 @@ class Training(Observer):
         """Wait until there is to be another (see ``Observer``)."""
         self._done.put(metrics)
         if not self._go.get():
-            raise StopIteration
+            raise EndedError
 
     def __enter__(self) -> Training:
         self._thread.start()
-        self._done.get()
+        self._metrics()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._go.put(False)
         self._thread.join()
+        self._folder.cleanup()
+
+    def _metrics(self) -> dict[str, Any]:
+        metrics = self._done.get()
+        if isinstance(metrics, Exception):
+            raise metrics
+        return metrics
 
     def _evolve(self, run: Run) -> None:
-        with contextlib.suppress(StopIteration):
+        try:
             evolve(run, workers=self._workers, observer=self)
+        except Exception as e:
+            self._done.put(e)

@@ -25,7 +25,7 @@ from metahebb.errors import UsageError
 TASK = "gymnasium:CartPole-v1"
 
 COUNTS = ("population", "generations", "lives", "frame_stack", "validate_every", "validation_lives")
-POSITIVE = ("sigma", "lr", "sigma_decay", "lr_decay")
+POSITIVE = ("start_scale", "filter_scale", "sigma", "lr", "sigma_decay", "lr_decay")
 NOT_NEGATIVE = ("sigma_minimum", "lr_minimum", "penalty")
 NAMES = ("initial_weights", "normaliser", "activation", "coefficients", "optimizer", "start")
 TYPES: dict[str, list[Any]] = {
@@ -155,7 +155,8 @@ def test_explicit_options_go_before_a_preset_and_a_preset_before_a_task() -> Non
 
 def test_the_papers_schedule() -> None:
     published = {
-        "rule": "ABCD_lr", "lives": 1, "paired_lives": False, "start": "normal", "optimizer": "sgd", "penalty": 0.01,
+        "rule": "ABCD_lr", "lives": 1, "paired_lives": False, "start": "normal", "start_scale": 1.0,
+        "filter_scale": 1.0, "optimizer": "sgd", "penalty": 0.01,
         "sigma": 0.1, "sigma_decay": 0.999, "sigma_minimum": 0.01, "lr": 0.2, "lr_decay": 0.995, "lr_minimum": 0.001,
     }  # fmt: skip
     assert published.items() <= PRESETS["paper"].items()
@@ -176,9 +177,24 @@ def test_a_static_network_has_no_settings_of_plasticity() -> None:
             configure(TASK, static=True, **{name: value})
 
 
-@pytest.mark.parametrize("name", ["sigma", "lr", "optimizer", "paired_lives"])
+def test_images_have_scales_of_their_own_and_the_paper_has_none() -> None:
+    plain, paper = configure("car-racing")[0], configure("car-racing", "paper")[0]
+    assert (plain.start_scale, plain.filter_scale) == (0.3, 0.3)
+    assert (paper.start_scale, paper.filter_scale) == (1.0, 1.0)
+    with pytest.raises(UsageError, match=r"--filter-scale is 7.0, but task 'gymnasium:CartPole-v1' has no images"):
+        configure(TASK, filter_scale=7.0)
+
+
+@pytest.mark.parametrize("preset", [None, "paper"])
+def test_a_configuration_of_another_strategy_can_be_given_again(preset: str | None) -> None:
+    """Its own file does not hold settings of openai-es that ``--config`` would refuse."""
+    configuration = configure("car-racing", preset, strategy="SNES")[0]
+    assert configure(**dataclasses.asdict(configuration))[0] == configuration
+
+
+@pytest.mark.parametrize("name", ["sigma", "lr", "optimizer", "paired_lives", "filter_scale"])
 def test_settings_of_openai_es_are_not_for_other_strategies(name: str) -> None:
-    value = {"sigma": 0.2, "lr": 0.2, "optimizer": "adam", "paired_lives": False}[name]
+    value = {"sigma": 0.2, "lr": 0.2, "optimizer": "adam", "paired_lives": False, "filter_scale": 2.0}[name]
     with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} belongs to openai-es; SNES"):
         configure(TASK, strategy="SNES", **{name: value})
 

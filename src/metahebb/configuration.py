@@ -74,7 +74,7 @@ class Configuration:
     start_scale: float = 1.0
     """times the starting genes"""
     filter_scale: float = 1.0
-    """times the filters' starting genes, samples and updates: near 1 / √inputs, and they are not saturated"""
+    """times the filters' starting genes, samples and updates, so that what they show is not saturated"""
     sigma: float = 0.1
     sigma_decay: float = 0.999
     sigma_minimum: float = 0.01
@@ -219,6 +219,8 @@ def configure(task: str, preset: str | None = None, **options: Any) -> tuple[Con
         given.get("env_args", {}), given.get("greyscale", False), given.get("frame_stack", 1), given.get("simulator")
     )
     made = make_task(task, options_of_task, given.get("imports", ()))
+    published = {**PRESETS[preset], **made.paper} if preset else {}
+    settings = {"target": made.target, **made.settings, **published, **given}
     if given.get("strategy", "openai-es") != "openai-es":
         defaults = {f.name: f.default for f in dataclasses.fields(Configuration)}
         for name in _OPENAI_ES_ONLY:
@@ -227,8 +229,7 @@ def configure(task: str, preset: str | None = None, **options: Any) -> tuple[Con
                     f"--{_option(name)} belongs to openai-es; {given['strategy']} of evosax takes its own settings by "
                     "--strategy-option, such as std_init=0.1."
                 )
-    published = {**PRESETS[preset], **made.paper} if preset else {}
-    settings = {"target": made.target, **made.settings, **published, **given}
+            settings[name] = defaults[name]
     settings["morphologies"] = bodies_of(made, settings.get("morphologies", ()))
     if settings.get("static"):
         for name, only in _STATIC.items():
@@ -237,6 +238,8 @@ def configure(task: str, preset: str | None = None, **options: Any) -> tuple[Con
             settings[name] = only
     configuration = Configuration(task=task, **settings)
     network = network_of(configuration, made)
+    if given.get("filter_scale", 1.0) != 1.0 and not network.filter_parameters:
+        raise UsageError(f"--filter-scale is {given['filter_scale']!r}, but task {task!r} has no images to filter.")
     if network.rule is not None and network.rule.file is not None:
         settings |= {
             "rule": f"{network.rule.file}:{network.rule.name.rpartition(':')[2]}",

@@ -24,7 +24,12 @@ from support import ENVIRONMENTS, kill, workers_of
 pytestmark = pytest.mark.xdist_group("workers")
 
 GENERATIONS: dict[str, dict[str, Any]] = {
-    "vectors": {"task": "gymnasium:HalfCheetah-v5", "env_args": {"max_episode_steps": 40}, "population": 8, "lives": 2},
+    "vectors": {
+        "task": "gymnasium:HalfCheetah-v5",
+        "env_args": {"max_episode_steps": 40},
+        "population": 36,
+        "lives": 2,
+    },
     "images": {
         "task": "gymnasium:CarRacing-v3",
         "env_args": {"max_episode_steps": 20},
@@ -41,7 +46,7 @@ def generation(settings: dict[str, Any], workers: int) -> tuple[list[Outcome], n
     with Workers(c, workers) as pool:
         pool.set_population(population)
         outcomes = sorted(pool.live(lives_of(c, 0)))
-        return outcomes, pool.weighted_noise(np.linspace(-1, 1, c.population // 2), pairs_per_group=1)
+        return outcomes, pool.weighted_noise(np.linspace(-1, 1, c.population // 2))
 
 
 @pytest.mark.parametrize("kind", GENERATIONS)
@@ -53,6 +58,20 @@ def test_a_generation_has_the_same_bits_for_any_number_of_workers(kind: str) -> 
         others, other_noise = generation(GENERATIONS[kind], workers)
         assert others == outcomes
         assert other_noise.tobytes() == noise.tobytes()
+
+
+def test_workers_make_the_members_that_the_population_says() -> None:
+    """Scaled filters among them: the same lives from genomes that were made here and sent."""
+    pytest.importorskip("Box2D")
+    c, _, network = configure(**GENERATIONS["images"])
+    population = strategy_of(c, network).ask(strategy_of(c, network).init(), 0)[0]
+    assert isinstance(population, MirroredPopulation)
+    assert population.scaled.scale == 0.3
+    with Workers(c, 1) as pool:
+        pool.set_population(population)
+        made_there = sorted(pool.live(lives_of(c, 0)))
+        genomes = np.stack([population.genome(member) for member in range(c.population)])
+        assert sorted(pool.live(lives_of(c, 0), genomes)) == made_there
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from metahebb import seeds
 __all__ = ["MirroredPopulation", "Scaled", "pair_and_sign"]
 
 NOISE_KEPT = 2**28
-"""bytes of noise that a population keeps, so that the update need not make again what living made"""
+"""Bytes of noise that a worker keeps, so that the update need not make again what living made."""
 
 
 def pair_and_sign(member: int) -> tuple[int, float]:
@@ -51,14 +51,17 @@ class MirroredPopulation:
     def genome(self, member: int) -> np.ndarray:
         """A member's flat genome, float32 [parameters]."""
         pair, sign = pair_and_sign(member)
-        return self.mean + self.scaled(np.float32(sign * self.sigma) * self._noise(pair))
+        noise = self._noise(pair)
+        if pair not in self._kept:
+            if len(self._kept) >= max(NOISE_KEPT // self.mean.nbytes, 1):
+                del self._kept[next(iter(self._kept))]
+            self._kept[pair] = noise
+        return self.mean + self.scaled(np.float32(sign * self.sigma) * noise)
 
     def _noise(self, pair: int) -> np.ndarray:
-        if pair not in self._kept:
-            while len(self._kept) >= max(NOISE_KEPT // self.mean.nbytes, 1):
-                del self._kept[next(iter(self._kept))]
-            self._kept[pair] = seeds.noise(self.seed, self.generation, pair, len(self.mean))
-        return self._kept[pair]
+        if pair in self._kept:
+            return self._kept[pair]
+        return seeds.noise(self.seed, self.generation, pair, len(self.mean))
 
     def weighted_noise(self, pairs: range, weights: np.ndarray) -> np.ndarray:
         """Σ weight·noise over a range of pairs, added one after another: float32 [parameters]."""

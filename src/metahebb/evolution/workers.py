@@ -14,7 +14,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -217,17 +217,17 @@ class Workers:
                 worker.units = [unit for unit in worker.units if unit.lives]
                 yield outcome
 
-    def weighted_noise(self, weights: np.ndarray, pairs_per_group: int = PAIRS) -> np.ndarray:
+    def weighted_noise(self, weights: np.ndarray) -> np.ndarray:
         """Σ weight·noise over all pairs of the population, float32 [parameters].
 
         The sums of fixed groups of pairs are added in one order, so that the result has the same bits for any number of
         workers.
         """
-        starts = range(0, len(weights), pairs_per_group)
+        starts = range(0, len(weights), PAIRS)
 
         def units() -> Iterator[_Unit]:
             for number, first in enumerate(starts):
-                last = min(first + pairs_per_group, len(weights))
+                last = min(first + PAIRS, len(weights))
                 fields = {"unit": number, "first": first, "last": last}
                 message = Message("sum", fields, {"weights": weights[first:last].astype(np.float32)})
                 yield _Unit(number, number, message)
@@ -266,17 +266,21 @@ class Workers:
         ``room``: how much a worker is given at once, by default lives for its slots and a few to go on with. Whoever
         consumes the answers takes finished units off the worker.
         """
-        waiting = collections.deque(units)
+        waiting: dict[int, collections.deque[_Unit]] = {}
+        for unit in units:
+            waiting.setdefault(unit.group, collections.deque()).append(unit)
         while waiting or any(worker.units for worker in self._workers):
             # One by one to the least busy, so that none is left with more than its share at the end.
             while waiting and (free := [w for w in self._workers if w.ready and w.load < (room or w.slots + SPARE)]):
                 worker = min(free, key=lambda worker: worker.load)
-                unit = self._next(worker, waiting)
-                waiting.remove(unit)
-                self._give(worker, unit)
+                group = self._next(worker, waiting)
+                self._give(worker, waiting[group].popleft())
+                if not waiting[group]:
+                    del waiting[group]
             worker, message = self._receive()
             if message is None:
-                waiting.extendleft(self._replace(worker))
+                for unit in self._replace(worker):
+                    waiting.setdefault(unit.group, collections.deque()).appendleft(unit)
             elif message.kind == "ready":
                 self._greet(worker, message)
             else:
@@ -286,10 +290,10 @@ class Workers:
         worker.ready, worker.slots = True, ready.fields["slots"]
         self._failed_starts = 0
 
-    def _next(self, worker: _Worker, waiting: Iterable[_Unit]) -> _Unit:
-        """The first unit of the groups that a worker has begun; else of those that none has; else of all."""
+    def _next(self, worker: _Worker, waiting: Mapping[int, object]) -> int:
+        """The first of the groups that a worker has begun; else of those that none has; else of all."""
         begun = set().union(*(other.groups for other in self._workers))
-        return min(waiting, key=lambda unit: (unit.group not in worker.groups, unit.group in begun))
+        return min(waiting.keys() & worker.groups or waiting.keys() - begun or waiting)
 
     def _give(self, worker: _Worker, unit: _Unit) -> None:
         worker.units.append(unit)
