@@ -37,6 +37,6 @@ def draw_curve(metrics: Sequence[Mapping[str, Any]], path: Path, title: str) -> 
         )
     axes.set(xlabel="generation", ylabel="fitness", title=title)
     axes.grid(alpha=0.3)
-    axes.legend(loc="upper left", frameon=False)
+    axes.legend(loc="best", frameon=False)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
