@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from metahebb import cli
+from metahebb.worlds.quadruped import MujocoQuadruped
 from support import Answer
 
 
@@ -30,6 +32,19 @@ def metahebb(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str])
         return Answer(exit_.value.code or 0, out, err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def drawing() -> None:
+    """For tests that need pictures of the quadruped: they skip, or fail where METAHEBB_TEST_RENDERING is set."""
+    world = MujocoQuadruped(1)
+    world.reset(0, seed=0)
+    try:
+        world.render(0)
+    except RuntimeError as error:
+        (pytest.fail if os.environ.get("METAHEBB_TEST_RENDERING") else pytest.skip)(str(error))
+    finally:
+        world.close()
 
 
 @pytest.fixture

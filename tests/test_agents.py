@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -48,6 +49,22 @@ def test_what_is_saved_is_loaded(options: dict[str, Any], tmp_path: Path) -> Non
     # The same agent is the same file.
     loaded.save(tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "agent.safetensors").read_bytes()
+
+
+def test_an_agent_goes_to_other_bodies_and_takes_its_genome_along() -> None:
+    configuration, _, network = configure("quadruped", hidden=(3,), morphologies=("front-left-damaged", "standard"))
+    agent = Agent(configuration, np.zeros(network.parameters, np.float32))
+    for given, body in {
+        None: "front-left-damaged",
+        "standard": "standard",
+        "front-right=1,0.25": "front-right-damaged",
+        "back-right=0.8,1 front-left=1.0,.5": "front-left=1.0,0.5 back-right=0.8,1.0",
+    }.items():
+        there = agent.elsewhere(given)
+        assert (there.body, there.configuration.morphologies) == (body, (body,))
+        assert there.genome is agent.genome
+        assert there.configuration == dataclasses.replace(configuration, morphologies=(body,))
+    assert agent.body == "front-left-damaged"
 
 
 def test_anybody_can_read_the_file(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ import pytest
 
 import metahebb as package
 from metahebb import UsageError
+from metahebb.configuration import configure
+from metahebb.evolution.training import strategy_of
 from metahebb.rules import load_rule
 from support import ENVIRONMENTS, tree
 
@@ -193,6 +195,29 @@ def test_an_evaluation_does_not_depend_on_the_workers(tmp_path: Path) -> None:
     assert (one.mean, one.median) == (np.mean(one.scores), np.median(one.scores))
     random = package.evaluate(run, 12, seed=4, random_rules=True, workers=1)
     assert not set(random.scores) & set(one.scores)
+
+
+def test_random_rules_are_those_that_evolution_begins_with() -> None:
+    """With its seed, the first is the very genome that a run began with; filters have their own scale."""
+    c, _, network = configure("car-racing", start="uniform", start_scale=2.0, filter_scale=0.25, seed=7)
+    agent = package.Agent(c, np.zeros(network.parameters, np.float32))
+    first, second = (package.api.random_genome(agent, 7, number) for number in range(2))
+    np.testing.assert_array_equal(first, strategy_of(c, network).init().mean)
+    synapses, filters = np.split(second, [network.synaptic_parameters])
+    for genes, largest in ((synapses, 2), (filters, 0.5)):
+        assert 0.95 * largest < np.abs(genes).max() <= largest
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.01
+
+
+def test_each_life_with_random_rules_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    c, _, network = configure(TASK, **OURS)
+    agent = package.Agent(c, np.zeros(network.parameters, np.float32))
+    # Not all genomes exist at the same time.
+    monkeypatch.setattr(package.api, "RANDOM_GENOMES", 2)
+    scores = package.evaluate(agent, 3, seed=3, random_rules=True, workers=1).scores
+    for number in (1, 2):
+        its = package.Agent(c, package.api.random_genome(agent, 3, number))
+        assert package.evaluate(its, 3, seed=3, workers=1).scores[number] == scores[number]
 
 
 def test_metrics_are_mirrored_to_tensorboard(tmp_path: Path) -> None:

@@ -152,7 +152,10 @@ def test_a_run_without_a_name_takes_the_first_that_is_free(
 def test_evaluate_writes_json_alone(undisturbed: Run, metahebb: Callable[..., Answer]) -> None:
     code, out, err = metahebb("evaluate", undisturbed.folder, "--lives", 6, "--json", "--beside-random")
     assert (code, err) == (0, "")
-    scores = json.loads(out)
+    rows = json.loads(out)
+    assert list(rows) == ["evolved rules", "random rules"]
+    scores = rows["evolved rules"]
+    assert (scores["simulator"], scores["body"]) == (None, None)
     assert scores["lives"] == len(scores["scores"]) == 6
     assert scores["mean"] == pytest.approx(sum(scores["scores"]) / 6)
     assert scores["min"] <= scores["median"] <= scores["max"]

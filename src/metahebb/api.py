@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from metahebb import seeds
 from metahebb.agents import Agent, load_agent, located
 from metahebb.configuration import check_seed, configure, read_configuration
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.evosax_strategies import EvosaxStrategy
-from metahebb.evolution.populations import MirroredPopulation
+from metahebb.evolution.openai_es import OpenAIES
 from metahebb.evolution.runs import Run, create_run, default_folder, extended, open_run
 from metahebb.evolution.training import Ending, Observer, evolve, live_agent, strategy_of
 from metahebb.evolution.workers import Workers
-from metahebb.lifetimes.lives import Outcome, life_of
+from metahebb.lifetimes.lives import Life, Outcome, life_of
 from metahebb.seeds import Stream
 from metahebb.source import write_rule
 
@@ -31,6 +32,9 @@ WORLD_SETTINGS = ("env_args", "greyscale", "frame_stack", "imports", "simulator"
 NETWORK_SETTINGS = (
     "rule", "rule_digest", "static", "initial_weights", "normaliser", "hidden", "activation", "coefficients",
 )  # fmt: skip
+
+RANDOM_GENOMES = 100
+"""random genomes that an evaluation holds at a time: 183 MB of the paper's vision network"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,8 +226,9 @@ def evaluate(
     """Live an agent's lives on fresh seeds, which no training or validation uses.
 
     The same ``seed`` gives the same lives (worlds and initial weights) for every agent. With ``random_rules`` each life
-    has random genes from N(0, 1) instead of the agent's. A task with bodies lives in ``morphology``, by default the
-    first that the agent was evolved in; ``simulator`` chooses another of the task's simulators.
+    has genes of its own instead, drawn as those that the agent's evolution began with. A task with bodies lives in
+    ``morphology``, by default the first that the agent was evolved in; ``simulator`` chooses another of the task's
+    simulators.
     """
     check_resources(workers, None)
     if not isinstance(lives, int) or lives < 1:
@@ -231,22 +236,40 @@ def evaluate(
     check_seed(seed)
     agent = agent.best if isinstance(agent, Run) else agent if isinstance(agent, Agent) else load_agent(agent)
     agent = agent.elsewhere(morphology, simulator)
+    fresh = [life_of(0, number, seed, Stream.EVALUATION, body=agent.body) for number in range(lives)]
     with Workers(agent.configuration, workers) as pool:
         pool.wait()
         began = time.monotonic()
-        if random_rules:
-            pool.set_population(MirroredPopulation(np.zeros_like(agent.genome), 1.0, seed, 0))
-        outcomes = live_agent(
-            pool,
-            None if random_rules else agent,
-            [
-                life_of(number if random_rules else 0, number, seed, Stream.EVALUATION, body=agent.body)
-                for number in range(lives)
-            ],
-            lived,
+        outcomes = (
+            live_randomly(pool, agent, fresh, seed, lived) if random_rules else live_agent(pool, agent, fresh, lived)
         )
         seconds = time.monotonic() - began
     return evaluation_of(outcomes, seconds)
+
+
+def live_randomly(
+    pool: Workers, agent: Agent, lives: Sequence[Life], seed: int, lived: Callable[[Outcome], None] | None = None
+) -> list[Outcome]:
+    """Live each life with random genes of its own; the outcomes in the order of the lives."""
+    outcomes = []
+    for first in range(0, len(lives), RANDOM_GENOMES):
+        batch = [life._replace(member=i) for i, life in enumerate(lives[first : first + RANDOM_GENOMES])]
+        genomes = np.empty((len(batch), agent.network.parameters), np.float32)
+        for life in batch:
+            genomes[life.member] = random_genome(agent, seed, life.number)
+        for outcome in pool.live(([life] for life in batch), genomes):
+            outcomes.append(outcome)
+            if lived is not None:
+                lived(outcome)
+    return sorted(outcomes, key=lambda outcome: outcome.number)
+
+
+def random_genome(agent: Agent, seed: int, number: int) -> np.ndarray:
+    """One of the genomes that the agent's evolution might have started from, float32 [parameters]."""
+    c, network = agent.configuration, agent.network
+    search = OpenAIES(c, network.parameters, network.synaptic_parameters, network.filter_parameters)
+    # Strategies that scale no filters have a filter_scale of 1.
+    return search.scaled(seeds.start(seed, network.parameters, c.start, [number], c.start_scale)[0])
 
 
 def evaluation_of(outcomes: Sequence[Outcome], seconds: float) -> Evaluation:

@@ -17,6 +17,7 @@ from metahebb import __version__
 from metahebb.errors import MetahebbError, UsageError
 
 if TYPE_CHECKING:
+    from metahebb.agents import Agent
     from metahebb.api import Evaluation
 
 __all__ = ["app", "main"]
@@ -402,36 +403,33 @@ def evaluate(
 
     api.check_resources(workers, None)
     loaded = api.load(agent)
+    simulator = simulator or loaded.task.measured_in or loaded.configuration.simulator
+    # All before any life: the second body may be none. What is the same body, however it was given, lives once.
+    given: list[str | None] = [*morphology] if morphology else [None]
+    bodies = {there.body: there for there in (loaded.elsewhere(body, simulator) for body in given)}
 
-    def lived(label: str, random_rules: bool, body: str | None) -> Evaluation:
-        with counting(lives, label) as count:
-            return api.evaluate(
-                loaded,
-                lives,
-                seed=seed,
-                morphology=body,
-                simulator=simulator,
-                random_rules=random_rules,
-                workers=workers,
-                lived=count,
-            )
+    def lived(there: Agent, random_rules: bool) -> Evaluation:
+        with counting(lives, "random" if random_rules else "evolved") as count:
+            return api.evaluate(there, lives, seed=seed, random_rules=random_rules, workers=workers, lived=count)
 
     what = "weights" if loaded.configuration.static else "rules"
-    rows = []
-    bodies: list[str | None] = [*morphology] if morphology else [None]
-    for body in bodies:
-        where = "" if body is None else f", {body}"
-        rows.append((f"evolved {what}{where}", lived("evolved", False, body)))
+    rows: dict[str, tuple[str, Evaluation]] = {}
+    for body, there in bodies.items():
+        where = f", {body}" if body else ""
+        rows[f"evolved {what}{where}"] = body, lived(there, False)
         if beside_random:
-            rows.append((f"random {what}{where}", lived("random", True, body)))
+            rows[f"random {what}{where}"] = body, lived(there, True)
     if as_json:
-        (_, first), *others = rows
-        print(json.dumps(first.to_json() | {name: evaluation.to_json() for name, evaluation in others}))
+        described = {
+            name: {"simulator": simulator, "body": body or None, **e.to_json()} for name, (body, e) in rows.items()
+        }
+        print(json.dumps(described if len(rows) > 1 else described.popitem()[1]))
         return
-    table = Table(title=f"{loaded.configuration.task}: {lives} fresh lives", title_justify="left")
+    where = f", simulator {simulator}" if simulator else ""
+    table = Table(title=f"{loaded.configuration.task}{where}: {lives} fresh lives", title_justify="left")
     for column in ("", "mean ± deviation", "median", "range", "lives/s", "diverged"):
         table.add_column(column, justify="left" if not column else "right")
-    for name, e in rows:
+    for name, (_, e) in rows.items():
         table.add_row(
             name,
             f"{e.mean:.1f} ± {e.deviation:.1f}",
@@ -457,7 +455,10 @@ def watch(
     from metahebb import api
     from metahebb.analysis.video import film
 
-    outcome = film(api.load(agent), video, seed=seed, morphology=morphology, simulator=simulator)
+    loaded = api.load(agent)
+    # Where `evaluate` lives, too.
+    simulator = simulator or loaded.task.measured_in
+    outcome = film(loaded, video, seed=seed, morphology=morphology, simulator=simulator)
     stdout.print(f"A life of {outcome.steps} steps, fitness {outcome.fitness:.1f}: {video}")
 
 

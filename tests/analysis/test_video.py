@@ -15,6 +15,7 @@ from metahebb.analysis.video import COLOURS, HEIGHT, WEIGHTS_WIDTH, WIDTH, Page,
 from metahebb.api import evaluate
 from metahebb.configuration import configure
 from metahebb.errors import UsageError
+from metahebb.worlds.quadruped import life
 
 
 def random_agent(task: str, **options: Any) -> Agent:
@@ -69,6 +70,30 @@ def test_film_of_a_car_in_the_traced_world(tmp_path: Path) -> None:
     assert rate == 50
     green = (world[..., 1] > world[..., 0] + 60) & (world[..., 1] > world[..., 2] + 60)
     assert green.mean() > 0.2, "grass"
+    assert (changes(weights) > 0.5).all()
+
+
+@pytest.mark.parametrize("simulator", [None, "exact", "merged"])
+def test_film_of_a_quadruped(
+    simulator: str | None, drawing: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if simulator is not None:
+        pytest.importorskip("pybullet", reason="PyBullet has no wheels for this platform")
+    # Its worker imports this module too. A frame takes long without a graphics card, and lives last 202 steps at least.
+    (tmp_path / "short_lives.py").write_text("from metahebb.worlds.quadruped import life\nlife.LIFE_ACTIONS = 12\n")
+    monkeypatch.setattr(life, "LIFE_ACTIONS", 12)
+    task, imports = ("quadruped" if simulator is None else "quadruped-bullet"), (str(tmp_path / "short_lives.py"),)
+    agent = random_agent(task, simulator=simulator, hidden=(8,), imports=imports)
+    path = tmp_path / "life.mp4"
+
+    outcome = film(agent, path, morphology="front-left-damaged")
+
+    frames, rate = frames_of(path)
+    assert frames.shape == (12, HEIGHT, WIDTH, 3)
+    assert outcome.steps == 12
+    assert rate == pytest.approx(1 / 0.0165, rel=0.01)
+    world, weights = areas(frames)
+    assert changes(world[:, :400]).mean() > 0.4, "above the counter, the robot moves"
     assert (changes(weights) > 0.5).all()
 
 

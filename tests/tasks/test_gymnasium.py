@@ -128,6 +128,7 @@ def test_tasks_lists_what_can_be_made(tmp_path: Path) -> None:
     rows = {line.split("│")[1].strip(): line for line in table.splitlines() if line.count("│") > 2}
     assert {"car-racing", "quadruped", "gymnasium:CartPole-v1", "gymnasium:Target-v0"} <= set(rows)
     assert "475" in rows["gymnasium:CartPole-v1"]
+    assert [name for name, row in rows.items() if "standard, front-right-damaged" in row] == ["quadruped"]
     reasons = dict(line.strip().split(": ", 1) for line in rest.splitlines() if line.startswith("  "))
     assert "metahebb[bullet]" in reasons["quadruped-bullet"]
     assert "MultiDiscrete" in reasons["gymnasium:SeveralSwitches-v0"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from metahebb.lifetimes import make_slots
 from metahebb.lifetimes.lives import Outcome, life_of
 from metahebb.seeds import Stream
 from metahebb.seeds import start as random_genomes
-from support import alive, kill, options, result, wait_for, workers_of
+from support import Answer, alive, kill, options, result, wait_for, workers_of
 
 pytestmark = pytest.mark.xdist_group("quadruped")
 
@@ -112,6 +113,79 @@ def test_a_life_whose_physics_is_not_finite_ends_alone_and_is_counted(task: str)
     # It counts as the worst of its generation.
     assert fitness is not None
     assert np.isfinite(fitness).all()
+
+
+OWN = "front-left=1.0,0.5 back-right=0.8,1.0"
+
+
+def small_agent(task: str, **settings: Any) -> package.Agent:
+    """A random agent with a network that is soon compiled."""
+    c, _, network = configure(available(task), hidden=(4,), **settings)
+    return package.Agent(c, random_genomes(0, network.parameters, "normal", [0])[0])
+
+
+def scores_of(agent: package.Agent, body: str) -> list[float]:
+    """The first two lives of an evaluation, lived here and by hand."""
+    world = agent.task.make_world(2, False)
+    slots = make_slots(agent.network, agent.task, world)
+    for number in range(2):
+        slots.place(number, agent.genome, life_of(0, number, 0, Stream.EVALUATION, body=body))
+    outcomes: list[Outcome] = []
+    while len(slots.living):
+        outcomes += slots.advance()
+    return [outcome.fitness for outcome in sorted(outcomes, key=lambda outcome: outcome.number)]
+
+
+def test_an_agent_is_evaluated_in_any_body(metahebb: Callable[..., Answer], tmp_path: Path) -> None:
+    agent = small_agent("quadruped", morphologies=("front-left-damaged", "standard"))
+    agent.save(tmp_path / "agent.safetensors")
+    bodies = ("front-right-damaged", OWN)
+    # The last is the first again, by its factors, and lives once.
+    given = [word for body in (*bodies, "front-right=1.0,0.25") for word in ("--morphology", body)]
+    command = ("evaluate", tmp_path / "agent.safetensors", "--lives", 2, "--workers", 1)
+    code, out, err = metahebb(*command, "--json", *given)
+    assert (code, err) == (0, "")
+    rows = json.loads(out)
+    assert list(rows) == [f"evolved rules, {body}" for body in bodies]
+    assert [row["body"] for row in rows.values()] == [*bodies]
+    for body, row in zip(bodies, rows.values(), strict=True):
+        assert row["scores"] == scores_of(agent, body)
+    assert len({score for row in rows.values() for score in row["scores"]}) == 4
+    # Its own is the first that it was evolved in.
+    code, out, err = metahebb(*command)
+    assert (code, err) == (0, "")
+    assert "quadruped: 2 fresh lives" in out
+    assert "evolved rules, front-left-damaged" in out
+
+
+def test_an_agent_of_the_merged_robot_is_measured_in_the_exact_one(
+    metahebb: Callable[..., Answer], tmp_path: Path
+) -> None:
+    agent = small_agent("quadruped-bullet", simulator="merged")
+    agent.save(tmp_path / "agent.safetensors")
+    command = ("evaluate", tmp_path / "agent.safetensors", "--lives", 2, "--workers", 1)
+    exact, merged = (scores_of(there, "standard") for there in (agent.elsewhere(simulator="exact"), agent))
+    assert exact != merged
+    code, out, err = metahebb(*command, "--json")
+    assert (code, err) == (0, "")
+    row = json.loads(out)
+    assert (row["simulator"], row["body"], row["scores"]) == ("exact", "standard", exact)
+    code, out, err = metahebb(*command, "--simulator", "merged")
+    assert (code, err) == (0, "")
+    assert "quadruped-bullet, simulator merged: 2 fresh lives" in out
+    assert f"{np.mean(merged):.1f} ± {np.std(merged):.1f}" in out
+
+
+def test_a_body_that_is_none_is_told_before_a_life_is_lived(
+    metahebb: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_agent("quadruped").save(tmp_path / "agent.safetensors")
+    monkeypatch.setattr(package.api, "Workers", None)
+    bodies = ("--morphology", "standard", "--morphology", "three-legged")
+    code, out, err = metahebb("evaluate", tmp_path / "agent.safetensors", *bodies)
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: There is no body named 'three-legged'")
+    assert err.count("\n") == 1
 
 
 WITHOUT_PYBULLET = """

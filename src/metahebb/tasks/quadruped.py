@@ -35,6 +35,8 @@ __all__ = ["BULLET", "MUJOCO", "make_bullet", "make_mujoco"]
 
 MUJOCO = "quadruped"
 BULLET = "quadruped-bullet"
+EXACT = "exact"
+"""the simulator of ``quadruped-bullet`` that published numbers are measured in"""
 TRAINING_BODIES = ("standard", "front-right-damaged")
 
 
@@ -94,17 +96,14 @@ def make_mujoco(options: Options) -> Task:
 
 def make_bullet(options: Options) -> Task:
     """The task in Bullet; raises UsageError where PyBullet is missing."""
-    simulators = ("exact", "merged")
+    simulators = (EXACT, "merged")
     _refuse(BULLET, options, simulators)
     try:
         import_pybullet()
     except ImportError as e:
-        raise UsageError(
-            f"Task {BULLET!r} needs PyBullet: pip install 'metahebb[bullet]' (it has wheels for Python 3.11 on Linux "
-            f"and macOS); task {MUJOCO!r} needs no more than MuJoCo."
-        ) from e
+        raise UsageError(str(e)) from e
     merged = options.simulator == "merged"
-    return _task(BULLET, functools.partial(BulletQuadruped, merged=merged), slots=16)
+    return _task(BULLET, functools.partial(BulletQuadruped, merged=merged), slots=16, measured_in=EXACT)
 
 
 def _refuse(name: str, options: Options, simulators: tuple[str, ...]) -> None:
@@ -116,7 +115,12 @@ def _refuse(name: str, options: Options, simulators: tuple[str, ...]) -> None:
         raise unknown("simulator", options.simulator, simulators)
 
 
-def _task(name: str, simulation: Callable[[int], MujocoQuadruped | BulletQuadruped], slots: int) -> Task:
+def _task(
+    name: str,
+    simulation: Callable[[int], MujocoQuadruped | BulletQuadruped],
+    slots: int,
+    measured_in: str | None = None,
+) -> Task:
     def world(slots: int, render: bool) -> HostWorld:
         lives = QuadrupedLives(simulation(slots), slots)
         if render:
@@ -146,5 +150,6 @@ def _task(name: str, simulation: Callable[[int], MujocoQuadruped | BulletQuadrup
         settings={"normaliser": "none", "morphologies": TRAINING_BODIES},
         paper=published,
         bodies=tuple(MORPHOLOGIES),
+        measured_in=measured_in,
         parse_body=parse_body,
     )

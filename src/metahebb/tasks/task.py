@@ -53,5 +53,7 @@ class Task:
     """Settings of the preset ``paper`` that differ from those of other tasks."""
     bodies: tuple[str, ...] = ()
     """Names of the bodies that its lives can have; empty where there is but one."""
+    measured_in: str | None = None
+    """The simulator that the commands score and film in unless told otherwise; None for that of the training."""
     parse_body: Callable[[str], str] | None = None
     """A body's text as it is written in a configuration; raises UsageError for one that cannot be."""

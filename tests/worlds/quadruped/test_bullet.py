@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import gymnasium
@@ -201,6 +202,18 @@ def test_a_physics_that_diverges_ends_the_life_and_spoils_no_other():
     fresh.close()
 
 
+def test_a_robot_that_diverges_while_settling_does_so_silently():
+    world = BulletQuadruped(1)
+    world.reset(0, seed=0)
+    robot = world._robots[0]
+    # More than a float32 holds.
+    pybullet.resetJointState(robot._body, robot.JOINTS[0], 1e40, 1e40, physicsClientId=robot._client)
+    with warnings.catch_warnings(action="error"):
+        world.settle(0)
+    assert max(map(abs, robot.read())) > float(np.finfo(np.float32).max)
+    world.close()
+
+
 def test_an_action_that_is_not_finite_ends_the_life():
     world = BulletQuadruped(2)
     for slot in range(2):
@@ -231,5 +244,5 @@ def test_without_pybullet_the_remedy_is_named():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "ImportError: 'quadruped-bullet' needs PyBullet" in done.stderr
+    assert "ImportError: Task 'quadruped-bullet' needs PyBullet" in done.stderr
     assert "pip install 'metahebb[bullet]'" in done.stderr

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import mujoco
 import numpy as np
@@ -195,6 +196,16 @@ def test_a_physics_that_diverges_ends_the_life_and_spoils_no_other(tmp_path, mon
         action = random.uniform(-1, 1, (1, 8))
         for one, other in zip(fresh.step(ONE, action), world.step(ONE, action), strict=True):
             assert np.array_equal(one, other)
+
+
+def test_a_robot_that_diverges_while_settling_does_so_silently(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes a log of its warnings
+    world = MujocoQuadruped(1)
+    world.reset(0, seed=0)
+    world._states[0, 16:] = 1e40  # more than a float32 holds
+    with warnings.catch_warnings(action="error"):
+        world.settle(0)
+    assert np.isnan(world.step(ONE, np.zeros((1, 8)))[1][0])
 
 
 def test_an_action_that_is_not_finite_ends_the_life():

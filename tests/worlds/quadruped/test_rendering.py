@@ -11,13 +11,9 @@ from metahebb.worlds.quadruped import FRONT_RIGHT_DAMAGED, BulletQuadruped, Mujo
 
 
 @pytest.fixture
-def world():
+def world(drawing):
     world = MujocoQuadruped(2)
     world.reset(0, seed=0)
-    try:
-        world.render(0)
-    except RuntimeError as error:
-        pytest.skip(str(error))
     yield world
     world.close()
 

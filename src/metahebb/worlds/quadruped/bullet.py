@@ -77,7 +77,8 @@ class BulletQuadruped:
         """Take ``SETTLING_STEPS`` steps with an action of zero, looking at none of them."""
         for _ in range(SETTLING_STEPS):
             self._robots[slot].advance([0.0] * ACTIONS)
-        self._sense(np.array([slot]))
+        with np.errstate(invalid="ignore", over="ignore"):
+            self._sense(np.array([slot]))
 
     def step(self, slots: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Advance the lives in ``slots`` (int [n], each once) by ``actions`` [n, 8], clipped to ±1.

@@ -17,6 +17,7 @@ from metahebb.worlds.quadruped.robot import (
     Solid,
     ankle_range,
     leg_parts,
+    numbers,
     trunk,
 )
 
@@ -49,17 +50,17 @@ def _mjcf_leg(morphology: Morphology, leg: int) -> str:
     parts = leg_parts(morphology, leg)
 
     def capsule(end: Point) -> str:
-        return f'<geom type="capsule" fromto="0 0 0 {_numbers(end)}" size="{CAPSULE_RADIUS}"/>'
+        return f'<geom type="capsule" fromto="0 0 0 {numbers(end)}" size="{CAPSULE_RADIUS}"/>'
 
     return f"""
       <body name="stub_{leg}" pos="0 0 0">
         {capsule(parts.stub_end)}
-        <body name="upper_{leg}" pos="{_numbers(parts.stub_end)}">
-          <joint name="hip_{leg}" type="hinge" axis="0 0 1" pos="0 0 0" range="{_numbers(HIP_RANGE)}"/>
+        <body name="upper_{leg}" pos="{numbers(parts.stub_end)}">
+          <joint name="hip_{leg}" type="hinge" axis="0 0 1" pos="0 0 0" range="{numbers(HIP_RANGE)}"/>
           {capsule(parts.upper_end)}
-          <body name="lower_{leg}" pos="{_numbers(parts.upper_end)}">
-            <joint name="ankle_{leg}" type="hinge" axis="{_numbers(ANKLE_AXES[leg])} 0" pos="0 0 0"
-              range="{_numbers(ankle_range(leg))}"/>
+          <body name="lower_{leg}" pos="{numbers(parts.upper_end)}">
+            <joint name="ankle_{leg}" type="hinge" axis="{numbers(ANKLE_AXES[leg])} 0" pos="0 0 0"
+              range="{numbers(ankle_range(leg))}"/>
             {capsule(parts.lower_end)}
           </body>
         </body>
@@ -97,11 +98,11 @@ def _urdf_leg(morphology: Morphology, leg: int) -> str:
         return f"""
   <joint name="{name}_{leg}" type="revolute">
     <parent link="{parent}"/><child link="{child}_{leg}"/>
-    <origin xyz="{_numbers(place)}"/><axis xyz="{axis}"/>
+    <origin xyz="{numbers(place)}"/><axis xyz="{axis}"/>
     <limit lower="{low}" upper="{high}" effort="{TORQUE}" velocity="1000"/>
   </joint>"""
 
-    ankle_axis = f"{_numbers(ANKLE_AXES[leg])} 0"
+    ankle_axis = f"{numbers(ANKLE_AXES[leg])} 0"
     return (
         link("upper", parts.upper, parts.upper_end)
         + joint("hip", "trunk", "upper", parts.stub_end, "0 0 1", HIP_RANGE)
@@ -114,20 +115,16 @@ def _surface_and_inertial(solid: Solid) -> str:
     xx, yy, zz = solid.inertia
     return f"""<contact><lateral_friction value="{ROBOT_FRICTION}"/></contact>
     <inertial>
-      <origin xyz="{_numbers(solid.centre)}"/><mass value="{solid.mass}"/>
+      <origin xyz="{numbers(solid.centre)}"/><mass value="{solid.mass}"/>
       <inertia ixx="{xx}" iyy="{yy}" izz="{zz}" ixy="0" ixz="0" iyz="0"/>
     </inertial>"""
 
 
 def _collision(end: Point) -> str:
     """A capsule from the link's origin to ``end``; URDF's lie along z around their middle."""
-    middle = _numbers((end[0] / 2, end[1] / 2, 0.0))
+    middle = numbers((end[0] / 2, end[1] / 2, 0.0))
     return f"""
     <collision>
       <origin xyz="{middle}" rpy="0 {math.pi / 2} {math.atan2(end[1], end[0])}"/>
       <geometry><capsule radius="{CAPSULE_RADIUS}" length="{math.hypot(*end)}"/></geometry>
     </collision>"""
-
-
-def _numbers(values: tuple[float, ...]) -> str:
-    return " ".join(map(repr, values))

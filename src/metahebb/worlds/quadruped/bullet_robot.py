@@ -53,9 +53,8 @@ def import_pybullet() -> ModuleType:
             import pybullet
     except ImportError as error:
         raise ImportError(
-            "'quadruped-bullet' needs PyBullet, which is not installed: pip install 'metahebb[bullet]' on "
-            "Linux or macOS with Python 3.11 (it has no wheels for newer ones), or take "
-            "'quadruped', which needs none."
+            "Task 'quadruped-bullet' needs PyBullet: pip install 'metahebb[bullet]' (it has wheels for Python 3.11 on "
+            "Linux and macOS); task 'quadruped' needs no more than MuJoCo."
         ) from error
     module: ModuleType = pybullet
     return module

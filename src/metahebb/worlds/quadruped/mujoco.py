@@ -70,7 +70,8 @@ class MujocoQuadruped:
         """Take ``SETTLING_STEPS`` steps with an action of zero, looking at none of them."""
         slots = np.array([slot])
         self._advance(slots, np.zeros((1, ACTIONS)), SETTLING_STEPS)
-        self._sense(slots)
+        with np.errstate(invalid="ignore", over="ignore"):
+            self._sense(slots)
 
     def step(self, slots: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Advance the lives in ``slots`` (int [n], each once) by ``actions`` [n, 8], clipped to ±1.

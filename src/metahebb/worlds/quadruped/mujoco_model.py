@@ -24,6 +24,7 @@ from metahebb.worlds.quadruped.robot import (
     Solid,
     ankle_range,
     leg_parts,
+    numbers,
     trunk,
 )
 
@@ -92,13 +93,13 @@ def _mjcf(morphology: Morphology) -> str:
 def _leg(morphology: Morphology, leg: int) -> str:
     """The moving segments of a leg."""
     parts = leg_parts(morphology, leg)
-    ankle = f'name="ankle_{leg}" axis="{_numbers(ANKLE_AXES[leg])} 0" range="{_numbers(ankle_range(leg))}"'
+    ankle = f'name="ankle_{leg}" axis="{numbers(ANKLE_AXES[leg])} 0" range="{numbers(ankle_range(leg))}"'
     return f"""
-      <body name="upper_{leg}" pos="{_numbers(parts.stub_end)}">
+      <body name="upper_{leg}" pos="{numbers(parts.stub_end)}">
         {_inertial(parts.upper)}
-        <joint name="hip_{leg}" axis="0 0 1" range="{_numbers(HIP_RANGE)}"/>
+        <joint name="hip_{leg}" axis="0 0 1" range="{numbers(HIP_RANGE)}"/>
         {_capsule(parts.upper_end, leg)}
-        <body name="lower_{leg}" pos="{_numbers(parts.upper_end)}">
+        <body name="lower_{leg}" pos="{numbers(parts.upper_end)}">
           {_inertial(parts.lower)}
           <joint {ankle}/>
           {_capsule(parts.lower_end, leg)}
@@ -107,14 +108,10 @@ def _leg(morphology: Morphology, leg: int) -> str:
 
 
 def _inertial(solid: Solid) -> str:
-    centre, inertia = _numbers(solid.centre), _numbers(solid.inertia)
+    centre, inertia = numbers(solid.centre), numbers(solid.inertia)
     return f'<inertial pos="{centre}" mass="{solid.mass!r}" diaginertia="{inertia}"/>'
 
 
 def _capsule(end: Point, leg: int) -> str:
     material = "front" if DIRECTIONS[leg][0] > 0 else "back"
-    return f'<geom type="capsule" fromto="0 0 0 {_numbers(end)}" material="{material}"/>'
-
-
-def _numbers(values: tuple[float, ...]) -> str:
-    return " ".join(map(repr, values))
+    return f'<geom type="capsule" fromto="0 0 0 {numbers(end)}" material="{material}"/>'

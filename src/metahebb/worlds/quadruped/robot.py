@@ -43,6 +43,7 @@ __all__ = [
     "Solid",
     "ankle_range",
     "leg_parts",
+    "numbers",
     "start_angles",
     "trunk",
 ]
@@ -147,6 +148,11 @@ def _capsule(end: Point) -> Solid:
     x, y, z = (abs(coordinate) / 2 + CAPSULE_RADIUS + _BOX_MARGIN for coordinate in end)
     inertia = (mass / 3 * (y * y + z * z), mass / 3 * (x * x + z * z), mass / 3 * (x * x + y * y))
     return Solid(mass, (end[0] / 2, end[1] / 2, end[2] / 2), inertia)
+
+
+def numbers(values: tuple[float, ...]) -> str:
+    """Numbers as the models' files have them: no digit is lost."""
+    return " ".join(map(repr, values))
 
 
 def start_angles(seed: int) -> np.ndarray:
