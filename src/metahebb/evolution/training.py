@@ -217,11 +217,11 @@ def validate(pool: Workers, agent: Agent) -> float | None:
 
 
 def live_agent(
-    pool: Workers, agent: Agent | None, lives: Sequence[Life], lived: Callable[[Outcome], None] | None = None
+    pool: Workers, agent: Agent, lives: Sequence[Life], lived: Callable[[Outcome], None] | None = None
 ) -> list[Outcome]:
-    """Live an agent's lives, or those of members of the pool's population; their outcomes in the order of the lives."""
+    """Live an agent's lives; their outcomes in the order of the lives."""
     outcomes = []
-    for outcome in pool.live(([life] for life in lives), None if agent is None else agent.genome[None]):
+    for outcome in pool.live(([life] for life in lives), agent.genome[None]):
         outcomes.append(outcome)
         if lived is not None:
             lived(outcome)
