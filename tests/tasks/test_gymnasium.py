@@ -152,10 +152,11 @@ sys.meta_path.insert(0, Hiding())
         ("gymnasium:LunarLander-v3", "Box2D", "box2d"),
         ("gymnasium:ALE/Pong-v5", "ale_py", "atari"),
         ("quadruped-bullet", "pybullet", "bullet"),
+        ("car-racing --simulator gymnasium", "Box2D", "box2d"),
     ],
 )
 def test_a_missing_extra_is_named(task: str, module: str, extra: str, tmp_path: Path) -> None:
-    answer = without(module, tmp_path, "train", task, "--run", "run")
+    answer = without(module, tmp_path, "train", *task.split(), "--run", "run")
     assert answer.returncode == 2
     assert answer.stdout == ""
     assert answer.stderr.startswith("Error: ")

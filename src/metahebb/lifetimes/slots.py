@@ -19,6 +19,7 @@ import numpy as np
 from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.networks import Layer, Network, Plasticity
 from metahebb.tasks import Task
+from metahebb.worlds.traced import put_life
 
 __all__ = ["Moment", "Slots", "compiler_options"]
 
@@ -116,14 +117,9 @@ def _compiled_place(network: Network) -> Any:
     ) -> tuple[Plasticity, tuple[Layer, ...]]:
         parts = network.unflatten(genome[None])
         born = network.express(parts), network.init(parts, jax.random.wrap_key_data(key)[None])
-        return put((plasticity, weights), born, slot)
+        return put_life((plasticity, weights), born, slot)
 
     return place
-
-
-def put(lives: Any, one: Any, slot: jax.Array) -> Any:
-    """A pytree of lives [lives, …] with one life [1, …] in a slot."""
-    return jax.tree.map(lambda all_, new: jax.lax.dynamic_update_index_in_dim(all_, new[0], slot, 0), lives, one)
 
 
 def _nobody(network: Network, slots: int) -> tuple[Plasticity, tuple[Layer, ...]]:

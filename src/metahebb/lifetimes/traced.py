@@ -11,10 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from metahebb.lifetimes.lives import Life, Outcome
-from metahebb.lifetimes.slots import Moment, Slots, compiler_options, put
+from metahebb.lifetimes.slots import Moment, Slots, compiler_options
 from metahebb.networks import Network
 from metahebb.tasks import Task
 from metahebb.worlds import TracedWorld
+from metahebb.worlds.traced import put_life
 
 __all__ = ["TracedSlots"]
 
@@ -41,7 +42,7 @@ class TracedSlots(Slots):
         # The members of a mirrored pair begin in the same world, one after the other.
         if self._newborn is None or self._newborn[0] != life.world:
             self._newborn = life.world, self._world.reset(np.array([life.world]))
-        self._states = _put(self._states, self._newborn[1], np.int32(slot))
+        self._states = put_life(self._states, self._newborn[1], np.int32(slot))
 
     def advance(self) -> list[Outcome]:
         if not len(living := self.living):
@@ -96,8 +97,3 @@ def _compiled_stretch(network: Network, readout: Any, world: TracedWorld, length
         return jax.lax.scan(step, (weights, state, observation), None, length=length)
 
     return stretch
-
-
-@functools.partial(jax.jit, donate_argnums=0)
-def _put(states: Any, newborn: Any, slot: jax.Array) -> Any:
-    return put(states, newborn, slot)

@@ -7,15 +7,14 @@ import warnings
 
 import gymnasium
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium.error import InvalidAction
 from gymnasium.utils.env_checker import check_env
 
-from metahebb.worlds.car_racing import ENV_ID, CarRacing, register
-from metahebb.worlds.car_racing.gymnasium_env import CarRacingEnv
-
-register()
+from metahebb.worlds.car_racing import ENV_ID, CarRacing
+from metahebb.worlds.car_racing.gymnasium_env import CarRacingEnv, CarRacingVectorEnv
 
 
 @pytest.mark.parametrize("options", [{}, {"continuous": False}, {"domain_randomize": True}])
@@ -80,6 +79,128 @@ def test_vector_lives_are_single_lives_and_begin_again() -> None:
         np.testing.assert_array_equal(frames[life], single.reset()[0])
 
 
+@pytest.mark.parametrize("steer", [np.inf, -np.inf, 1e300])
+def test_steering_without_bounds_is_full_lock(steer: float) -> None:
+    single, theirs = gymnasium.make(ENV_ID), gymnasium.make("CarRacing-v3")
+    vector = gymnasium.make_vec(ENV_ID, num_envs=3)
+    for env in (single, theirs, vector):
+        env.reset(seed=7)
+    action = np.array([steer, 1e300, 0.0])
+    for _ in range(40):
+        frame, reward, *_ = single.step(action)
+        frames, rewards, *_ = vector.step(np.array(3 * [action]))
+        their_frame, their_reward, *_ = theirs.step(action)
+        assert reward == pytest.approx(their_reward, abs=1e-4)
+        assert rewards[0] == pytest.approx(their_reward, abs=1e-4)
+    assert np.abs(frame.astype(int) - their_frame).mean() <= 0.6
+    np.testing.assert_array_equal(frames[0], frame)
+
+
+def field_colour(picture: np.ndarray) -> np.ndarray:
+    """The commonest colour but black, which is around the field."""
+    pixels = picture[:340].reshape(-1, 3)
+    colours, counts = np.unique(pixels[pixels.any(-1)], axis=0, return_counts=True)
+    return colours[counts.argmax()]
+
+
+def test_colours_change_or_stay_as_the_originals_do() -> None:
+    ours, theirs = (
+        gymnasium.make(name, domain_randomize=True, render_mode="rgb_array") for name in (ENV_ID, "CarRacing-v3")
+    )
+    vectors = [
+        gymnasium.make_vec(name, num_envs=2, vectorization_mode=mode, domain_randomize=True)
+        for name, mode in ((ENV_ID, None), ("CarRacing-v3", "sync"))
+    ]
+    fields = []
+    for options in (None, {"randomize": False}, {"randomize": True}):
+        seed = 3 if options is None else None
+        frames = [env.reset(seed=seed, options=options)[0] for env in (ours, theirs)]
+        assert np.abs(frames[0].astype(int) - frames[1]).mean() <= 0.6
+        frames = [vector.reset(seed=seed, options=options)[0] for vector in vectors]
+        assert (np.abs(frames[0].astype(int) - frames[1]).mean((1, 2, 3)) <= 0.6).all()
+        pictures = [ours.render(), theirs.render()]
+        assert (np.abs(pictures[0].astype(int) - pictures[1]).max(-1) > 20).mean() <= 0.01
+        fields.append(field_colour(pictures[0]))
+    assert (fields[0] == fields[1]).all()
+    assert (fields[1] != fields[2]).any()
+
+
+def test_an_environment_has_random_colours_from_its_making_on() -> None:
+    single = CarRacingEnv("rgb_array", domain_randomize=True)
+    vector = CarRacingVectorEnv(2, "rgb_array", domain_randomize=True)
+    fields = []
+    for seed in (3, 4):
+        for env in (single, vector):
+            env.reset(seed=seed, options={"randomize": False})
+        fields.append([field_colour(picture) for picture in (single.render(), *vector.render())])
+    np.testing.assert_array_equal(fields[0], fields[1])
+    assert len(np.unique([*fields[0], (102, 204, 102)], axis=0)) == 4
+
+
+def test_a_lap_is_complete_at_tile_0_with_a_share_of_the_tiles() -> None:
+    def ended(share: float, visited: float) -> bool:
+        """Whether a life ends that comes to tile 0 after ``visited`` of its tiles."""
+        world = CarRacing(lap_complete_percent=share)
+        state, _ = world.reset(np.array([0]))
+        count = int(visited * state.life.track.length[0])
+        tiles = jnp.arange(state.visited.shape[1])
+        state = state._replace(visited=((tiles > 0) & (tiles <= count))[None], visited_count=jnp.array([count]))
+        return bool(jax.jit(world.step)(state, jnp.zeros((1, 3))).terminated[0])
+
+    assert ended(0.5, visited=0.6)
+    assert not ended(0.5, visited=0.4)
+    assert not ended(0.95, visited=0.6)
+
+
+def test_the_end_of_a_life_says_whether_the_lap_was_finished() -> None:
+    def meddle(env: CarRacingEnv | CarRacingVectorEnv, finished: int, outside: int) -> None:
+        """Leave one life no tile to visit, and put the car of another outside of the field."""
+        state = env._state
+        assert state is not None
+        tiles = jnp.arange(state.visited.shape[1])
+        every = state.visited.at[finished].set(tiles < state.life.track.length[finished])
+        car = state.car._replace(position=state.car.position.at[outside].add(1000))
+        env._state = state._replace(visited=every, car=car)
+
+    vector = CarRacingVectorEnv(3)
+    vector.reset(seed=0)
+    *_, info = vector.step(np.zeros((3, 3), np.float32))
+    assert info == {}
+    meddle(vector, finished=2, outside=0)
+    _, rewards, terminated, _, info = vector.step(np.zeros((3, 3), np.float32))
+    assert terminated.tolist() == info["_lap_finished"].tolist() == [True, False, True]
+    assert info["lap_finished"].tolist() == [False, False, True]
+    assert rewards[0] == -100
+    single = CarRacingEnv()
+    for finished, outside in ((0, 1), (1, 0)):
+        single.reset(seed=0)
+        meddle(single, finished, outside)
+        *_, info = single.step(np.zeros(3, np.float32))
+        assert info == {"lap_finished": finished == 0}
+
+
+def test_what_is_returned_may_be_written_to() -> None:
+    single, vector = CarRacingEnv(), CarRacingVectorEnv(3)
+    returned = [single.reset(seed=0)[0], single.step(np.zeros(3, np.float32))[0], vector.reset(seed=0)[0]]
+    returned += vector.step(np.zeros((3, 3), np.float32))[:4]
+    assert all(array.flags.writeable for array in returned)
+
+
+def test_environments_that_are_alike_share_one_compiled_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    traced, step = [], CarRacing.step
+
+    def counted(world: CarRacing, *arguments: jax.Array) -> object:
+        traced.append(world.lap_complete_percent)
+        return step(world, *arguments)
+
+    monkeypatch.setattr(CarRacing, "step", counted)
+    for share in (0.91, 0.91, 0.92):
+        env = CarRacingEnv(lap_complete_percent=share)
+        env.reset(seed=0)
+        env.step(np.zeros(3, np.float32))
+    assert traced == [0.91, 0.92]
+
+
 def test_bad_actions_are_named() -> None:
     env = gymnasium.make(ENV_ID).unwrapped
     env.reset(seed=0)
@@ -107,10 +228,18 @@ def test_the_functional_form_knows_bad_actions_from_good_ones() -> None:
     world = CarRacing()
     state, _ = world.reset(np.arange(2))
     step = jax.jit(world.step)
-    within, beyond = (np.array(2 * [action], np.float32) for action in ([1, 1, 0], [5, 7, -3]))
     # As the original clips: beyond the space is at its edge.
-    for one, other in zip(jax.tree.leaves(step(state, within)), jax.tree.leaves(step(state, beyond)), strict=True):
-        np.testing.assert_array_equal(one, other)
+    for inside, *outside in (
+        ([1, 1, 0], [5, 7, -3], [np.inf, np.inf, -np.inf]),
+        ([-1, 0, 1], [-5, -7, 3], [-np.inf, -np.inf, np.inf]),
+    ):
+        within = np.array(2 * [inside], np.float32)
+        for action in outside:
+            beyond = np.array(2 * [action], np.float32)
+            for one, other in zip(
+                jax.tree.leaves(step(state, within)), jax.tree.leaves(step(state, beyond)), strict=True
+            ):
+                np.testing.assert_array_equal(one, other)
     for shape in ((1, 3), (3, 3), (2, 2), (3,)):
         with pytest.raises(ValueError, match=rf"shape {re.escape(str(shape))}; they must be \(2, 3\)"):
             step(state, np.zeros(shape, np.float32))

@@ -112,7 +112,7 @@ class _View(NamedTuple):
     sharp_y: jax.Array
     """one over a pixel's extent in the field"""
     level: jax.Array
-    """int32: the texture's level whose texels are one half to one of a pixel"""
+    """int32: the texture's level whose texels are 0.4 to 0.8 of a pixel"""
 
     def at(self, right: np.ndarray, up: np.ndarray) -> tuple[jax.Array, jax.Array]:
         """The places of pixels whose centres are ``right`` of the car and ``up`` from it on the canvas."""
@@ -125,9 +125,12 @@ def _look(scene: Scene) -> _View:
     def one(car: Car, steps: jax.Array) -> _View:
         zoom = zoom_at(steps)
         cos, sin = jnp.cos(car.angle[0]) / zoom, jnp.sin(car.angle[0]) / zoom
-        extent_x = CELL_W * jnp.abs(cos) + CELL_H * jnp.abs(sin)
-        extent_y = CELL_H * jnp.abs(cos) + CELL_W * jnp.abs(sin)
-        level = jnp.floor(jnp.log2(CELL_W / texture.TEXEL / zoom)).astype(jnp.int32)
+        # An edge that crosses pixels aslant fades over less than they extend: the share is not linear.
+        extent_x = jnp.hypot(CELL_W * cos, CELL_H * sin)
+        extent_y = jnp.hypot(CELL_H * cos, CELL_W * sin)
+        # The four texels that are mixed then cover about a pixel; with texels of its size, borders blur.
+        finer = jnp.floor(jnp.log2(0.8 * CELL_W / texture.TEXEL / zoom)).astype(jnp.int32)
+        level = jnp.minimum(finer, texture.LEVELS - 1)
         x, y = car.origin
         return _View(x, y, cos, sin, zoom, 1 / extent_x, 1 / extent_y, level)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+import functools
 from typing import Any
 
 import gymnasium
@@ -15,7 +15,8 @@ from gymnasium.vector.utils import batch_space
 
 from metahebb.worlds.car_racing.physics import FPS
 from metahebb.worlds.car_racing.picture import draw_picture
-from metahebb.worlds.car_racing.world import CarRacing, State, draw_colours, draw_life
+from metahebb.worlds.car_racing.world import CarRacing, Life, State, draw_colours, draw_life
+from metahebb.worlds.traced import put_life
 
 __all__ = ["CarRacingEnv", "CarRacingVectorEnv"]
 
@@ -27,7 +28,8 @@ def _check_action(action: Any, shape: tuple[int, ...], continuous: bool) -> np.n
     if given.shape != shape:
         raise InvalidAction(f"the action has shape {given.shape}; it must be {shape}")
     if continuous:
-        given = given.astype(np.float32)
+        with np.errstate(over="ignore"):
+            given = given.astype(np.float32)
         if np.isnan(given).any():
             lives = np.flatnonzero(np.isnan(given).any(-1)) if given.ndim > 1 else ()
             whose = f"s of lives {', '.join(map(str, lives))} are NaN" if len(lives) else f" {given} is NaN"
@@ -41,6 +43,17 @@ def _check_action(action: Any, shape: tuple[int, ...], continuous: bool) -> np.n
 def _check_render_mode(render_mode: str | None) -> None:
     if render_mode is not None and render_mode not in RENDER_MODES:
         raise ValueError(f"render_mode is {render_mode!r}; it must be None or one of {RENDER_MODES}")
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled_step(continuous: bool, lap_complete_percent: float) -> Any:
+    """One step for all environments that are alike; each number of lives is compiled once."""
+    world = CarRacing(continuous=continuous, lap_complete_percent=lap_complete_percent)
+    return jax.jit(world.step, donate_argnums=0)
+
+
+def _keeps_colours(options: dict[str, Any] | None) -> bool:
+    return options is not None and not options.get("randomize", True)
 
 
 class CarRacingEnv(gymnasium.Env[np.ndarray, Any]):
@@ -68,7 +81,7 @@ class CarRacingEnv(gymnasium.Env[np.ndarray, Any]):
         )
         self.observation_space = self.world.observation_space
         self.action_space = self.world.action_space
-        self._step = jax.jit(self.world.step, donate_argnums=0)
+        self._step = _compiled_step(continuous, lap_complete_percent)
         self._state: State | None = None
         self._colours = draw_colours(self.np_random) if domain_randomize else None
 
@@ -77,12 +90,12 @@ class CarRacingEnv(gymnasium.Env[np.ndarray, Any]):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin a life; without a seed, the next one of the environment's random numbers."""
         super().reset(seed=seed)
-        keep = self._colours if options is not None and options.get("randomize") is False else None
+        keep = self._colours if _keeps_colours(options) else None
         life = draw_life(self.np_random, self.world.domain_randomize, keep)
         if self.world.domain_randomize:
             self._colours = np.asarray(life.colours)
         self._state, observation = self.world.begin([life])
-        return np.asarray(observation[0]), {}
+        return np.array(observation[0]), {}
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Drive for a fiftieth of a second."""
@@ -92,7 +105,7 @@ class CarRacingEnv(gymnasium.Env[np.ndarray, Any]):
         self._state, observation, reward, terminated = self._step(self._state, jnp.asarray(checked[None]))
         ended = bool(terminated[0])
         info = {"lap_finished": float(reward[0]) > -100} if ended else {}
-        return np.asarray(observation[0]), float(reward[0]), ended, False, info
+        return np.array(observation[0]), float(reward[0]), ended, False, info
 
     def render(self) -> np.ndarray | None:
         """The big view, uint8 [400, 600, 3]."""
@@ -102,7 +115,11 @@ class CarRacingEnv(gymnasium.Env[np.ndarray, Any]):
 
 
 class CarRacingVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
-    """Many lives in one compiled step; an ended life begins anew with the step after its last."""
+    """Many lives in one compiled step; an ended life begins anew with the step after its last.
+
+    ``reset(options={"randomize": False})`` keeps the lives' colours, under ``domain_randomize``; a life that
+    begins anew by itself has new ones.
+    """
 
     metadata = {  # noqa: RUF012
         "render_modes": RENDER_MODES,
@@ -132,28 +149,26 @@ class CarRacingVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._max_episode_steps = max_episode_steps
-        self._step = jax.jit(self.world.step, donate_argnums=0)
+        self._step = _compiled_step(continuous, lap_complete_percent)
         self._state: State | None = None
-        self._rngs: list[np.random.Generator] = []
+        self._rngs = [seeding.np_random()[0] for _ in range(num_envs)]
+        self._colours = [draw_colours(rng) if domain_randomize else None for rng in self._rngs]
         self._ended = np.zeros(num_envs, bool)
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin all lives; ``seed`` s gives life i the seed s + i."""
-        if seed is not None or not self._rngs:
-            seeds: list[int | None] = [None] * self.num_envs
-            if isinstance(seed, int):
-                seeds = [seed + life for life in range(self.num_envs)]
-            elif seed is not None:
-                seeds = seed
+        if seed is not None:
+            seeds = [seed + slot for slot in range(self.num_envs)] if isinstance(seed, int) else seed
             if len(seeds) != self.num_envs:
                 raise ValueError(f"{len(seeds)} seeds were given for {self.num_envs} lives")
             self._rngs = [seeding.np_random(one)[0] for one in seeds]
-        lives = [draw_life(rng, self.world.domain_randomize) for rng in self._rngs]
+        keep = _keeps_colours(options)
+        lives = [self._draw_life(slot, keep) for slot in range(self.num_envs)]
         self._state, observations = self.world.begin(lives)
         self._ended = np.zeros(self.num_envs, bool)
-        return np.asarray(observations), {}
+        return np.array(observations), {}
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Drive all lives; those that ended with the last step begin anew, their actions unused."""
@@ -164,10 +179,8 @@ class CarRacingVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
         self._state, observations, rewards, terminated = self._step(self._state, jnp.asarray(checked))
         begun = np.flatnonzero(self._ended)
         for slot in begun:
-            life = draw_life(self._rngs[slot], self.world.domain_randomize)
-            fresh, observation = self.world.begin([life])
-            self._state = _replace(self._state, fresh, int(slot))
-            observations = observations.at[slot].set(observation[0])
+            begun_life = self.world.begin([self._draw_life(int(slot))])
+            self._state, observations = put_life((self._state, observations), begun_life, int(slot))
         # Copies, which the next step's donation cannot touch and whoever asked may write to.
         observation_array, reward_array, terminated_array = (
             np.array(leaf) for leaf in (observations, rewards, terminated)
@@ -175,7 +188,10 @@ class CarRacingVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
         reward_array[begun], terminated_array[begun] = 0.0, False
         truncated = np.asarray(self._state.steps) >= self._max_episode_steps
         self._ended = terminated_array | truncated
-        return observation_array, reward_array.astype(np.float64), terminated_array, truncated, {}
+        info = {}
+        if terminated_array.any():
+            info = {"lap_finished": terminated_array & (reward_array > -100), "_lap_finished": terminated_array.copy()}
+        return observation_array, reward_array.astype(np.float64), terminated_array, truncated, info
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """The big views, uint8 [400, 600, 3] each."""
@@ -183,11 +199,7 @@ class CarRacingVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
             return None
         return tuple(draw_picture(self._state, slot) for slot in range(self.num_envs))
 
-
-def _put(state: State, fresh: State, slot: jax.Array) -> State:
-    put = partial(jax.lax.dynamic_update_slice_in_dim, start_index=slot, axis=0)
-    replaced: State = jax.tree.map(put, state, fresh)
-    return replaced
-
-
-_replace = jax.jit(_put, donate_argnums=0)
+    def _draw_life(self, slot: int, keep_colours: bool = False) -> Life:
+        life = draw_life(self._rngs[slot], self.world.domain_randomize, self._colours[slot] if keep_colours else None)
+        self._colours[slot] = np.asarray(life.colours)
+        return life

@@ -192,7 +192,8 @@ def _solve_velocities(car: Car, action: Action, force: jax.Array) -> tuple[Car, 
     The impulses are internal, so momentum P and angular momentum L stay; with all velocities functions of the
     hull's (V, W) and of the motors' speeds, two equations are left.
     """
-    steered = jnp.array([1.0, 1.0, 0.0, 0.0]) * action.steer
+    # Not a product with 0 and 1, because steering may be infinite.
+    steered = jnp.where(np.array([True, True, False, False]), action.steer, 0.0)
     joint_angle = car.angle[1:] - car.angle[0]
     speed = jnp.clip(50.0 * (steered - joint_angle), -STEERING_RATE, STEERING_RATE)
     limit = (joint_angle >= STEERING_LIMIT).astype(jnp.float32) - (joint_angle <= -STEERING_LIMIT)

@@ -25,7 +25,7 @@ EXTENT = 256.0
 """The texture reaches from −EXTENT to EXTENT in x and y; the road reaches 249."""
 TEXEL = 0.5
 SIZE = int(2 * EXTENT / TEXEL)
-LEVELS = 5
+LEVELS = 4
 LEVEL_START = tuple(sum((SIZE >> lower) ** 2 for lower in range(level)) for level in range(LEVELS))
 NUMBER_SIZE = int(2 * EXTENT)
 

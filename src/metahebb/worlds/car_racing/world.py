@@ -80,9 +80,12 @@ class CarRacing:
 
     The same seed is the same track (and colours) as ``gymnasium.make("CarRacing-v3").reset(seed=seed)``.
 
+    An ended life's slot is given to a new life by ``worlds.traced.put_life``.
+
     >>> world = CarRacing()
+    >>> step = jax.jit(world.step, donate_argnums=0)
     >>> state, frames = world.reset(np.arange(16))
-    >>> state, frames, reward, terminated = jax.jit(world.step, donate_argnums=0)(state, actions)
+    >>> state, frames, reward, terminated = step(state, jnp.zeros((16, 3)))
     """
 
     def __init__(
