@@ -22,8 +22,6 @@ STEPS = 300
 """of a life in the worlds' rows"""
 ACTIONS = 500
 """of a life in the trainings' rows, about what they are in their first generations"""
-ORIGINALS = 16
-"""lives side by side in AntBulletEnv-v0, so that the network's call is shared as ours is"""
 
 
 class Contender(NamedTuple):
@@ -57,16 +55,19 @@ def rows() -> Iterator[Row]:
 
 def beside_the_original(contender: Contender, policy: str, name: str) -> Iterator[Row]:
     """Steps of lives in one of our worlds and in AntBulletEnv-v0, with random torques or those of a network."""
-    row = functools.partial(Row, name, "µs", "AntBulletEnv-v0", limit_ratio=1 / contender.times_as_fast)
+    beside = "AntBulletEnv-v0" + (" and the network, each alone" if policy else "")
+    row = functools.partial(Row, name, "µs", beside, limit_ratio=1 / contender.times_as_fast)
     if importlib.util.find_spec("pybullet_envs_gymnasium") is None:
         nothing = functools.partial(float, "nan")
         yield row(nothing, nothing, missing="pybullet-envs-gymnasium")
         return
     with (
-        Part("benchmarks.quadruped:original", policy) as floor,
+        Part("benchmarks.quadruped:original") as alone,
+        Part("benchmarks.quadruped:network", contender.task, contender.simulator) as network,
         Part("benchmarks.quadruped:world", contender.task, contender.simulator, policy) as figure,
     ):
-        yield row(floor, figure)
+        # The original is fastest one life at a time, the network with many.
+        yield row((lambda: alone() + network()) if policy else alone, figure)
 
 
 def training(contender: Contender, workers: int) -> Iterator[Row]:
@@ -83,21 +84,19 @@ def training(contender: Contender, workers: int) -> Iterator[Row]:
         yield Row(name, "µs", alone, lambda: world() + network(), run.step, limit_ratio=1 / 0.8)
 
 
-def original(policy: str = "") -> Callable[[], float]:
-    """µs a step of lives in AntBulletEnv-v0, each in an environment of its own."""
+def original() -> Callable[[], float]:
+    """µs a step of lives in AntBulletEnv-v0 with random torques, one after another."""
     from pybullet_envs_gymnasium.gym_locomotion_envs import AntBulletEnv
 
-    envs = [AntBulletEnv() for _ in range(ORIGINALS)]
-    act = ACTORS[policy]("quadruped-bullet", "exact", ORIGINALS)
+    env = AntBulletEnv()
+    torques = np.random.default_rng(0).uniform(-1, 1, (STEPS, 8)).astype(np.float32)
 
     def work() -> None:
-        action = act()
-        observations = [env.reset(seed=1)[0] for env in envs]
-        for _ in range(STEPS):
-            actions = action(np.stack(observations))
-            observations = [env.step(torques)[0] for env, torques in zip(envs, actions, strict=True)]
+        env.reset(seed=1)
+        for action in torques:
+            env.step(action)
 
-    return _timed(work, STEPS * ORIGINALS)
+    return _timed(work, STEPS)
 
 
 def world(task: str, simulator: str = "", policy: str = "") -> Callable[[], float]:
