@@ -110,11 +110,10 @@ def test_settling_is_forty_steps_of_nothing():
         world.settle(0)
         for _ in range(SETTLING_STEPS):
             world.step(np.array([1]), np.zeros((1, 8)))
-        # In one call the solver starts where it was, not afresh at each step.
-        np.testing.assert_allclose(world._states[0], world._states[1], rtol=0, atol=1e-10)
+        assert np.array_equal(world._states[0], world._states[1])
         action = np.full((1, 8), 0.5)
         for one, other in zip(world.step(ONE, action), world.step(np.array([1]), action), strict=True):
-            np.testing.assert_allclose(one, other, atol=1e-5)
+            assert np.array_equal(one, other)
 
 
 def test_progress_is_what_the_mean_of_the_parts_gained():

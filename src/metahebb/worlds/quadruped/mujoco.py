@@ -68,8 +68,9 @@ class MujocoQuadruped:
 
     def settle(self, slot: int) -> None:
         """Take ``SETTLING_STEPS`` steps with an action of zero, looking at none of them."""
-        slots = np.array([slot])
-        self._advance(slots, np.zeros((1, ACTIONS)), SETTLING_STEPS)
+        slots, torques = np.array([slot]), np.zeros((1, ACTIONS))
+        for _ in range(SETTLING_STEPS):
+            self._advance(slots, torques)
         with np.errstate(invalid="ignore", over="ignore"):
             self._sense(slots)
 
@@ -89,11 +90,10 @@ class MujocoQuadruped:
             progress = self._potentials[slots] - before
         return observations, np.where(sound, progress, np.nan), has_fallen(observations) | ~sound
 
-    def _advance(self, slots: np.ndarray, actions: np.ndarray, steps: int = 1) -> None:
-        """Steps of the physics, the actions held over all of their sub-steps."""
-        sub_steps = steps * SUB_STEPS
-        controls = np.repeat(actions[:, None].astype(np.float64), sub_steps, axis=1)
-        trajectories = np.empty((len(slots), sub_steps, self._states.shape[1]))
+    def _advance(self, slots: np.ndarray, actions: np.ndarray) -> None:
+        """One step of the physics, the actions held over its sub-steps."""
+        controls = np.repeat(actions[:, None].astype(np.float64), SUB_STEPS, axis=1)
+        trajectories = np.empty((len(slots), SUB_STEPS, self._states.shape[1]))
         # Nothing but the states carries over, the solver starts cold at each call: so a life is the same
         # beside any others. The model clips the actions.
         self._rollout.rollout(
@@ -102,7 +102,7 @@ class MujocoQuadruped:
             self._states[slots],
             controls,
             skip_checks=True,
-            nstep=sub_steps,
+            nstep=SUB_STEPS,
             state=trajectories,
         )
         self._states[slots] = trajectories[:, -1]
