@@ -1,4 +1,4 @@
-"""Measure the claims and print the table: ``python -m benchmarks [group …]``, by default all groups."""
+"""Measure the claims and print the table: ``python -m benchmarks [group …]``, by default all groups of a CPU."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from benchmarks import harness
 
 GROUPS = ("engine", "vision_network", "car_racing", "quadruped")
 """Modules of this package with ``rows() -> Iterable[Row]``."""
+ACCELERATOR = "accelerator"
+"""The one that measures JAX's accelerator, when it is named alone; all others measure the CPU."""
 
 
 def main() -> None:
     """Measure all groups or those that are named."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the claims on this machine.")
-    parser.add_argument("groups", nargs="*", metavar="group", help=f"one of {', '.join(GROUPS)}")
+    parser.add_argument("groups", nargs="*", metavar="group", help=f"one of {', '.join(GROUPS)}; or {ACCELERATOR}")
     groups = parser.parse_args().groups or GROUPS
     for group in groups:
-        if group not in GROUPS:
-            parser.error(f"there is no group {group!r}; there are {', '.join(GROUPS)}")
+        if group not in GROUPS and groups != [ACCELERATOR]:
+            parser.error(f"there is no group {group!r}; there are {', '.join(GROUPS)}, and {ACCELERATOR} alone")
+
+    if groups != [ACCELERATOR]:
+        os.environ["JAX_PLATFORMS"] = "cpu"
 
     # One thread, as in a worker.
     os.environ.setdefault("PJRT_NPROC", "1")

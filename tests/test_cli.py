@@ -117,7 +117,7 @@ def test_two_processes_cannot_work_on_one_run(start: Start, metahebb: Callable[.
     read_to(process, "generation 3/")
 
 
-def test_a_time_limit_ends_a_run_with_its_generation_and_it_can_be_resumed(
+def test_a_time_limit_ends_a_run_with_its_generation_validated_and_it_can_be_resumed(
     undisturbed: Run, metahebb: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -127,9 +127,15 @@ def test_a_time_limit_ends_a_run_with_its_generation_and_it_can_be_resumed(
     assert (limited.code, limited.err) == (0, "")
     assert "The time limit has passed (generation 1)." in limited.out
     assert limited.out.endswith("Continue it: metahebb train --resume run\n")
-    assert [line["generation"] for line in package.open_run(tmp_path / "run").metrics()] == [0]
+    # The last generation's mean is validated, whichever it is: the agent is not that of several generations ago.
+    (only,) = package.open_run(tmp_path / "run").metrics()
+    assert only["generation"] == 0
+    assert only["validation"] is not None
+    assert (tmp_path / "run" / "best.safetensors").exists()
     assert metahebb("train", "--resume", "run").code == 0
-    assert result(tmp_path / "run") == result(undisturbed.folder)
+    resumed, never_stopped = result(tmp_path / "run"), result(undisturbed.folder)
+    assert resumed["metrics"][0].pop("validation") == only["validation"]
+    assert resumed == never_stopped
 
 
 def test_a_finished_run_says_so(undisturbed: Run, metahebb: Callable[..., Answer]) -> None:

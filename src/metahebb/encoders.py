@@ -9,7 +9,7 @@ is called with filters [lives, …] and observations [lives, …] to give float3
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from metahebb.errors import UsageError
+from metahebb.stages import stage
 
 __all__ = ["Encoder", "ImageEncoder", "OneHotEncoder", "VectorEncoder", "encoder_for"]
 
@@ -119,12 +120,12 @@ class ImageEncoder:
         # The scale to [0, 1] is folded into the first filters.
         first = jnp.moveaxis(filters["encoder.0"], 0, -1) / 255
         second = jnp.moveaxis(filters["encoder.1"], 0, -1)
-        going = first[0, 0, 0, 0, 0] != jnp.inf
-        x = _stage(going, lambda image: jnp.moveaxis(image, 0, -1), image)
-        x = _stage(going, lambda image: _resample(image, self.SIDE), x.reshape(self.height, self.width, -1))
+        always = first[0, 0, 0, 0, 0] != jnp.inf
+        x = stage(always, lambda image: jnp.moveaxis(image, 0, -1), image)
+        x = stage(always, lambda image: _resample(image, self.SIDE), x.reshape(self.height, self.width, -1))
         x = x.reshape(self.SIDE, self.SIDE, self.channels, lives)
-        x = _stage(going, self._first, x, first)
-        x = _stage(going, self._second, x, second)
+        x = stage(always, self._first, x, first)
+        x = stage(always, self._second, x, second)
         return x.transpose(3, 1, 2, 0).reshape(lives, self.features)
 
     def _first(self, x: jax.Array, filters: jax.Array) -> jax.Array:
@@ -152,10 +153,10 @@ class ImageEncoder:
         m, k, s = 2 * self.POOLED_2, self.KERNEL_2, self.STRIDE_2
         # One sum of 150 terms is more than XLA vectorises: a stage for each input channel.
         total = jnp.zeros((self.FILTERS_2, m, m, x.shape[-1]))
-        going = filters[0, 0, 0, 0, 0] != jnp.inf
+        always = filters[0, 0, 0, 0, 0] != jnp.inf
         for i in range(self.FILTERS_1):
-            total = _stage(
-                going,
+            total = stage(
+                always,
                 lambda t, x, f, i=i: (
                     t
                     + _sum(
@@ -178,15 +179,6 @@ def _sum(terms: Any) -> jax.Array:
     return first
 
 
-def _stage(going: jax.Array, function: Callable[..., jax.Array], *arguments: jax.Array) -> jax.Array:
-    """function(*arguments), compiled apart: a conditional is the one boundary that XLA's fusion respects on a CPU.
-
-    ``going`` is true, but not known to be when XLA compiles.
-    """
-    shape = jax.eval_shape(function, *arguments)
-    return jax.lax.cond(going, function, lambda *_: jnp.zeros(shape.shape, shape.dtype), *arguments)
-
-
 def _resample(image: jax.Array, target: int) -> jax.Array:
     """[height, width, run] → [target, target, run] in some shape of four axes, each sample the mean of its area.
 
@@ -199,7 +191,8 @@ def _resample(image: jax.Array, target: int) -> jax.Array:
     areas = [_areas(size, target) for size in (height, width)]
     (a, b), (c, d) = (Fraction(size, target).as_integer_ratio() for size in (height, width))
     if not 0 <= a - b <= 1 or not 0 <= c - d <= 1:
-        return jnp.einsum("ih,jw,hwr->ijr", *areas, image.astype(jnp.float32))[None]
+        image = image.astype(jnp.float32)
+        return jnp.einsum("ih,jw,hwr->ijr", *areas, image, precision=jax.lax.Precision.HIGHEST)[None]
     x = image.reshape(height // a, a, width // c, c * run)
     terms = []
     for down in range(1 + a - b):

@@ -27,6 +27,7 @@ from metahebb.encoders import Encoder
 from metahebb.initial_weights import CO_EVOLVED, INITIAL_WEIGHTS
 from metahebb.normalisers import NORMALISERS
 from metahebb.rules import Rule
+from metahebb.stages import stage
 
 __all__ = ["ACTIVATIONS", "STORAGE", "Genome", "Layer", "Network", "Plasticity"]
 
@@ -167,7 +168,8 @@ class Network:
         """The forward pass: observations [lives, …] → activities of all neurons, inputs first, layer by layer."""
         activities = [self.encoder(plasticity.filters, observation)]
         for i, layer in enumerate(weights):
-            total = jnp.einsum("li,lij->lj", activities[-1], layer.raw)
+            # Accelerators would round to fewer bits than float32 has.
+            total = jnp.einsum("li,lij->lj", activities[-1], layer.raw, precision=jax.lax.Precision.HIGHEST)
             if layer.scale is not None:
                 total = total * layer.scale[:, 0]
             last = i == len(weights) - 1
@@ -184,8 +186,8 @@ class Network:
         for layer, coefficients, ends in zip(weights, plasticity.coefficients, pairwise(activities), strict=True):
             # Compiled apart, or XLA converts float16 once, before the loop, and reads float32 in it. What is stored is
             # never infinite, which XLA cannot know.
-            going = coefficients[0].ravel()[0] != jnp.inf
-            learned.append(jax.lax.cond(going, self._update, lambda layer, *_: layer, layer, coefficients, *ends))
+            always = coefficients[0].ravel()[0] != jnp.inf
+            learned.append(stage(always, self._update, layer, coefficients, *ends))
         return tuple(learned)
 
     def _update(self, layer: Layer, coefficients: tuple[jax.Array, ...], pre: jax.Array, post: jax.Array) -> Layer:

@@ -220,6 +220,23 @@ def test_pybullet_says_nothing_of_its_own() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def without_opengl(folder: Path, **environment: str) -> dict[str, str]:
+    """The environment of a headless machine whose OpenGL cannot be loaded."""
+    broken = folder / "broken" / "OpenGL"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise AttributeError('no library here')")
+    return {**os.environ, "DISPLAY": "", "WAYLAND_DISPLAY": "", "PYTHONPATH": str(broken.parent), **environment}
+
+
+def test_training_needs_no_opengl(tmp_path: Path) -> None:
+    small = options(population=2, generations=1, validation_lives=1, workers=1, run=str(tmp_path / "run"))
+    command = [sys.executable, "-m", "metahebb.cli", "train", "quadruped", *small]
+    done = subprocess.run(command, env=without_opengl(tmp_path), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    asked = subprocess.run(command, env=without_opengl(tmp_path / "2", MUJOCO_GL="egl"), capture_output=True, text=True)
+    assert (asked.returncode, asked.stderr) == (2, "Error: MuJoCo does not start: no library here.\n")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a window system is always there")
 @pytest.mark.parametrize(
     ("setting", "says"),

@@ -66,8 +66,8 @@ def evolve(
 ) -> Ending:
     """Evolve from the run's newest checkpoint, or from ``start`` or random genomes, until its end.
 
-    ``time_limit`` in seconds ends it after the generation in which it passes. Raises RunError where the run cannot go
-    on; what was written stays.
+    ``time_limit`` in seconds ends it after the generation in which it passes, and validates that one's mean. Raises
+    RunError where the run cannot go on; what was written stays.
     """
     began = drawn = time.monotonic()
     observer = observer or Observer()
@@ -107,11 +107,12 @@ def evolve(
                         "lower --lr or --sigma. The checkpoint before it is intact."
                     )
                 best = now.best
+                late = time_limit is not None and time.monotonic() - began >= time_limit
                 metrics = {"generation": generation, **metrics, **_search_metrics(strategy, now.state, state)}
                 if state is not None:
                     agent = Agent(c, strategy.mean(state), {"generation": generation})
                     agent.save(run.folder / "latest.safetensors")
-                    if (generation + 1) % c.validate_every == 0 or generation + 1 == c.generations:
+                    if (generation + 1) % c.validate_every == 0 or generation + 1 == c.generations or late:
                         score = validate(pool, agent)
                         metrics["validation"] = score
                         if score is not None and (best is None or score > best):
@@ -132,7 +133,7 @@ def evolve(
                 scoreboard(metrics)
                 observer.generation(metrics)
                 reason = _reason_to_end(c, now)
-                if reason is None and time_limit is not None and time.monotonic() - began >= time_limit:
+                if reason is None and late:
                     reason = "time"
                 if time.monotonic() - drawn > CURVE_SECONDS:
                     with writing("The fitness curve", run.curve):

@@ -6,7 +6,7 @@ input is closed, whatever it is doing: when its parent dies, it does not outlive
 ========== ===================================== ============================================================
 from parent fields; arrays                        what it does
 ========== ===================================== ============================================================
-start      configuration, render                 builds task and network; answers ``ready``
+start      configuration, render, slots          builds task and network; answers ``ready``
 population sigma, seed, generation, scaled; mean the mirrored population that later lives belong to
 live       lives; genomes (optional)             lives them; answers ``lived`` as they end
 sum        unit, first, last; weights            adds up the noise of pairs; answers ``summed``
@@ -17,6 +17,7 @@ record     life; genome                          lives one life; answers ``momen
 from __future__ import annotations
 
 import collections
+import dataclasses
 import os
 import queue
 import threading
@@ -73,6 +74,7 @@ def _serve(messages: queue.SimpleQueue[Message], outbox: IO[bytes]) -> None:
     start = messages.get()
     configuration = configuration_from_json(start.fields["configuration"], "the parent's message")
     task = task_of(configuration)
+    task = dataclasses.replace(task, slots=start.fields["slots"] or task.slots)
     network = network_of(configuration, task)
     slots = make_slots(network, task, task.make_world(task.slots, start.fields["render"]))
     send(outbox, Message("ready", {"slots": task.slots}))

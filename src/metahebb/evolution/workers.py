@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import logging
+import math
 import os
 import queue
 import subprocess
@@ -19,13 +20,15 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
+import jax
 import numpy as np
 
-from metahebb.configuration import Configuration
+from metahebb.configuration import Configuration, task_of
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.messages import Message, receive, send
 from metahebb.evolution.populations import MirroredPopulation
 from metahebb.lifetimes.lives import Life, Outcome
+from metahebb.worlds import is_traced
 
 __all__ = ["Workers"]
 
@@ -35,6 +38,8 @@ said = logging.getLogger("metahebb.said")
 
 SPARE = 4
 """Lives beyond its slots that a worker is given, so that a slot never waits for its next."""
+ACCELERATED = 3
+"""Workers that share an accelerator: while one begins lives, on the host, the others' are advanced."""
 PAIRS = 8
 """Mirrored pairs of a group, whose noise one worker adds up: the one that lived them, as far as can be."""
 DEATHS = 3
@@ -65,25 +70,23 @@ class _Unit:
         return Message("live", {**self.message.fields, "lives": left}, self.message.arrays)
 
 
-def _without_screen() -> bool:
-    """Whether MuJoCo has to draw without a display, which it does not find out by itself."""
-    return sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
 class _Worker:
     """One process, its pipe, and the units that it has."""
 
-    def __init__(self, inbox: _Inbox, said: Callable[[str], None]) -> None:
-        environment = {
-            **os.environ,
-            # A worker is one thread on one core; results do not depend on it, speed does.
+    def __init__(self, inbox: _Inbox, said: Callable[[str], None], accelerated: bool) -> None:
+        # A worker is one thread on one core, unless it has an accelerator; results do not depend on it, speed does.
+        one_core = {
+            "JAX_PLATFORMS": "cpu",
             "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip(),
             "PJRT_NPROC": "1",
+        }
+        environment = {
+            **os.environ,
+            **({} if accelerated else one_core),
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "SDL_VIDEODRIVER": os.environ.get("SDL_VIDEODRIVER", "dummy"),
             "PYGAME_HIDE_SUPPORT_PROMPT": "1",
-            **({"MUJOCO_GL": os.environ.get("MUJOCO_GL", "egl")} if _without_screen() else {}),
             # What the parent can import (a user's module beside a script), the worker can.
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
         }
@@ -150,17 +153,32 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def on_accelerator(configuration: Configuration) -> bool:
+    """Whether lives are advanced by JAX's accelerator: it is for worlds written in JAX, many lives at once."""
+    # Or JAX takes most of the accelerator's memory for the process that asks first.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    return jax.default_backend() != "cpu" and is_traced(task_of(configuration).make_world(1, False))
+
+
 class Workers:
-    """Worker processes for a configuration, by default one per core; a context manager that ends them."""
+    """Worker processes for a configuration; a context manager that ends them.
+
+    By default one per core, or on an accelerator so many that some begin lives while another advances its own.
+    """
 
     def __init__(self, configuration: Configuration, workers: int | None = None, *, render: bool = False) -> None:
         self.restarts = 0
-        self._start = Message("start", {"configuration": configuration.to_json(), "render": render})
+        self._accelerated = on_accelerator(configuration)
+        workers = workers or (min(ACCELERATED, cores()) if self._accelerated else cores())
+        # An accelerator advances all lives at once, a core as many as suit its caches.
+        slots = math.ceil(configuration.population / workers) if self._accelerated else None
+        fields = {"configuration": configuration.to_json(), "render": render, "slots": slots}
+        self._start = Message("start", fields)
         self._population: Message | None = None
         self._inbox: _Inbox = queue.SimpleQueue()
         self._said: set[str] = set()
         self._failed_starts = 0
-        self._workers = [self._new() for _ in range(workers or cores())]
+        self._workers = [self._new() for _ in range(workers)]
 
     def __enter__(self) -> Self:
         return self
@@ -331,7 +349,7 @@ class Workers:
         return list(reversed(dead.units))
 
     def _new(self) -> _Worker:
-        worker = _Worker(self._inbox, self._overheard)
+        worker = _Worker(self._inbox, self._overheard, self._accelerated)
         worker.send(self._start)
         if self._population is not None:
             worker.send(self._population)

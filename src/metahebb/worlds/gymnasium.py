@@ -6,6 +6,8 @@ import contextlib
 import difflib
 import importlib
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -74,7 +76,7 @@ def make_environment(
         arguments = {**arguments, "render_mode": "rgb_array"}
     try:
         # The checker warns once per environment and slot; spaces are checked by the readout and the encoder.
-        with _mujoco_hushed(identifier):
+        with _mujoco_hushed(identifier, render):
             env = gymnasium.make(identifier, disable_env_checker=True, **arguments)
     except (gymnasium.error.UnregisteredEnv, gymnasium.error.VersionNotFound) as e:
         raise unknown("environment", identifier, _similar(identifier)) from e
@@ -100,14 +102,20 @@ def make_environment(
 
 
 @contextlib.contextmanager
-def _mujoco_hushed(identifier: str) -> Iterator[None]:
-    """Keep what MuJoCo has to say about Gymnasium's models from the terminal and from a file in the user's folder."""
+def _mujoco_hushed(identifier: str, render: bool) -> Iterator[None]:
+    """Keep what MuJoCo has to say about Gymnasium's models from the terminal and from a file in the user's folder.
+
+    Where there is no screen, Gymnasium is told to draw without one, which it does not find out by itself.
+    """
     spec = gymnasium.registry.get(identifier)
     if spec is None or not str(spec.entry_point).startswith("gymnasium.envs.mujoco"):
         yield
         return
     import mujoco
 
+    if render and sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        # Not sooner: with it MuJoCo cannot even be imported where there is no EGL.
+        os.environ.setdefault("MUJOCO_GL", "egl")
     mujoco.set_mju_user_warning(lambda message: logger.info("MuJoCo: %s", message))
     try:
         yield

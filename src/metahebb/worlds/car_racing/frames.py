@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from metahebb.stages import nearest, stage
 from metahebb.worlds.car_racing import texture
 from metahebb.worlds.car_racing.digits import NUMBER_COLUMNS, NUMBER_ROWS, number_shown
 from metahebb.worlds.car_racing.physics import FPS, HULL, WHEEL_R, WHEEL_W, Car, rotate
-from metahebb.worlds.car_racing.stages import nearest, stage
 from metahebb.worlds.car_racing.texture import Texture
 from metahebb.worlds.car_racing.track import PLAYFIELD, SCALE
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from metahebb.worlds.car_racing.stages import nearest, stage
+from metahebb.stages import nearest, stage
 from metahebb.worlds.car_racing.tiles import NO_TILE
 from metahebb.worlds.car_racing.track import BORDER, MAX_TILES, TRACK_WIDTH, Track
 

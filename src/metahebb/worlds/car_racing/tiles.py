@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from metahebb.stages import stage
 from metahebb.worlds.car_racing.physics import SIZE, WHEEL_HALF, Car, rotate
-from metahebb.worlds.car_racing.stages import stage
 from metahebb.worlds.car_racing.track import MAX_TILES, TRACK_WIDTH, Track
 
 __all__ = ["Tiles", "Touch", "lay_tiles", "touch"]

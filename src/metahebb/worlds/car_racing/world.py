@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.utils import seeding
 from jax import lax
 
+from metahebb.stages import on_host
 from metahebb.worlds import TracedStep
 from metahebb.worlds.car_racing import physics
 from metahebb.worlds.car_racing.frames import COLOURS, STATE_H, STATE_W, Scene, draw_frames
@@ -114,8 +115,8 @@ class CarRacing:
 
     def begin(self, lives: list[Life]) -> tuple[State, jax.Array]:
         """Begin lives that are already drawn."""
-        begun: tuple[State, jax.Array] = _begin(jax.tree.map(lambda *leaves: np.stack(leaves), *lives))
-        return begun
+        # Tracks are laid and painted tile by tile, which takes an accelerator longer than the host.
+        return on_host(_begin, jax.tree.map(lambda *leaves: np.stack(leaves), *lives))
 
     def step(self, state: State, action: jax.Array) -> TracedStep:
         """Advance all lives by a fiftieth of a second. A life that has ended drives on.

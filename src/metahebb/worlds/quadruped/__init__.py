@@ -10,7 +10,7 @@ from metahebb.errors import UsageError
 
 try:
     import mujoco as _mujoco  # noqa: F401
-except RuntimeError as e:  # a MUJOCO_GL that it does not know
+except (RuntimeError, ImportError, AttributeError) as e:  # a MUJOCO_GL that it does not know, or that is not there
     raise UsageError(f"MuJoCo does not start: {e}.") from e
 
 from metahebb.worlds.quadruped.bullet import BulletQuadruped
