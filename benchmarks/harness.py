@@ -133,4 +133,6 @@ def show(rows: Iterable[Row]) -> None:
         if row.floor is not None:
             cells = [f"{floor:.3g} {row.unit}", cells[1], f"{ratio:.3g}"]
         table.add_row(row.name, row.floor_name, *cells, ", ".join(claims), "holds" if holds else "[bold]MISSED[/]")
+        # The table comes last; whoever stops before it has seen these.
+        print(f"    {' '.join(cell for cell in cells if cell)}", file=sys.stderr)
     console.print(table)
