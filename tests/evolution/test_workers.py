@@ -144,7 +144,7 @@ def test_a_worker_ends_when_its_parent_is_gone(busy: bool) -> None:
     try:
         assert worker.stdin is not None
         assert worker.stdout is not None
-        send(worker.stdin, Message("start", {"configuration": c.to_json(), "render": False}))
+        send(worker.stdin, Message("start", {"configuration": c.to_json(), "render": False, "slots": None}))
         ready = receive(worker.stdout)
         assert ready is not None
         assert ready.kind == "ready"
