@@ -120,12 +120,11 @@ class ImageEncoder:
         # The scale to [0, 1] is folded into the first filters.
         first = jnp.moveaxis(filters["encoder.0"], 0, -1) / 255
         second = jnp.moveaxis(filters["encoder.1"], 0, -1)
-        always = first[0, 0, 0, 0, 0] != jnp.inf
-        x = stage(always, lambda image: jnp.moveaxis(image, 0, -1), image)
-        x = stage(always, lambda image: _resample(image, self.SIDE), x.reshape(self.height, self.width, -1))
+        x = stage(lambda image: jnp.moveaxis(image, 0, -1), image)
+        x = stage(lambda image: _resample(image, self.SIDE), x.reshape(self.height, self.width, -1))
         x = x.reshape(self.SIDE, self.SIDE, self.channels, lives)
-        x = stage(always, self._first, x, first)
-        x = stage(always, self._second, x, second)
+        x = stage(self._first, x, first)
+        x = stage(self._second, x, second)
         return x.transpose(3, 1, 2, 0).reshape(lives, self.features)
 
     def _first(self, x: jax.Array, filters: jax.Array) -> jax.Array:
@@ -153,10 +152,8 @@ class ImageEncoder:
         m, k, s = 2 * self.POOLED_2, self.KERNEL_2, self.STRIDE_2
         # One sum of 150 terms is more than XLA vectorises: a stage for each input channel.
         total = jnp.zeros((self.FILTERS_2, m, m, x.shape[-1]))
-        always = filters[0, 0, 0, 0, 0] != jnp.inf
         for i in range(self.FILTERS_1):
             total = stage(
-                always,
                 lambda t, x, f, i=i: (
                     t
                     + _sum(

@@ -184,10 +184,8 @@ class Network:
             return weights
         learned = []
         for layer, coefficients, ends in zip(weights, plasticity.coefficients, pairwise(activities), strict=True):
-            # Compiled apart, or XLA converts float16 once, before the loop, and reads float32 in it. What is stored is
-            # never infinite, which XLA cannot know.
-            always = coefficients[0].ravel()[0] != jnp.inf
-            learned.append(stage(always, self._update, layer, coefficients, *ends))
+            # A stage, or XLA would convert float16 coefficients once, before the loop, and read float32 at every step.
+            learned.append(stage(self._update, layer, coefficients, *ends))
         return tuple(learned)
 
     def _update(self, layer: Layer, coefficients: tuple[jax.Array, ...], pre: jax.Array, post: jax.Array) -> Layer:

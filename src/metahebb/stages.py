@@ -15,13 +15,13 @@ __all__ = ["nearest", "on_host", "stage"]
 R = TypeVar("R")
 
 
-def stage(always: jax.Array, function: Callable[..., R], *arguments: Any) -> R:
+def stage(function: Callable[..., R], *arguments: Any) -> R:
     """``function(*arguments)``, compiled for itself on a CPU.
 
-    ``always`` is a scalar True that the compiler cannot know. On a CPU, XLA fuses a chain of array operations into one
-    loop, repeats work in it (a sine for every pixel), and gives up vectorising it: a frame then takes several times as
-    long. It leaves the branches of a condition alone. On an accelerator fusion is right, and a condition would wait for
-    the host.
+    There, XLA fuses a chain of array operations into one loop, repeats work in it (a sine for every pixel), and gives
+    up vectorising it: a frame then takes several times as long. It leaves the branches of a condition alone, so the
+    function becomes the branch that is always taken, of a condition that the compiler does not see through. On an
+    accelerator fusion is right, and a condition would wait for the host.
     """
     result = jax.eval_shape(function, *arguments)
     # Otherwise XLA copies what the result could have taken the place of.
@@ -30,14 +30,13 @@ def stage(always: jax.Array, function: Callable[..., R], *arguments: Any) -> R:
     def never(first: Any, *_: Any) -> Any:
         return first if replaces_first else jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), result)
 
-    def apart(always: jax.Array, *arguments: Any) -> R:
+    def apart(*arguments: Any) -> R:
+        # The barrier hides from XLA that this is True.
+        always = lax.optimization_barrier(jnp.asarray(True))
         chosen: R = lax.cond(always, function, never, *arguments)
         return chosen
 
-    def fused(_: jax.Array, *arguments: Any) -> R:
-        return function(*arguments)
-
-    chosen: R = lax.platform_dependent(always, *arguments, cpu=apart, default=fused)
+    chosen: R = lax.platform_dependent(*arguments, cpu=apart, default=function)
     return chosen
 
 

@@ -75,17 +75,16 @@ def zoom_at(steps: jax.Array) -> jax.Array:
 
 def draw_frames(scene: Scene) -> jax.Array:
     """uint8 [lives, 96, 96, 3]"""
-    always = jnp.asarray(scene.steps[0] >= 0)
-    view = stage(always, _look, scene)
-    road = stage(always, _road, view, scene.texture.texels)
-    shades = stage(always, _double, stage(always, _shades, view, scene.texture.numbers, scene.stripes))
-    pixels = stage(always, _colour, view, road, shades, scene.colours)
-    wheels = stage(always, see_wheels, scene.car)
-    patch = stage(always, _draw_car, pixels, wheels, view.zoom, scene.steps)
+    view = stage(_look, scene)
+    road = stage(_road, view, scene.texture.texels)
+    shades = stage(_double, stage(_shades, view, scene.texture.numbers, scene.stripes))
+    pixels = stage(_colour, view, road, shades, scene.colours)
+    wheels = stage(see_wheels, scene.car)
+    patch = stage(_draw_car, pixels, wheels, view.zoom, scene.steps)
     pixels = lax.dynamic_update_slice(pixels, patch, (0, _TOP, _LEFT))
-    panel = stage(always, _draw_bars, stage(always, _share_bars, scene.car))
-    panel = lax.dynamic_update_slice(panel, stage(always, _draw_number, scene.number), _NUMBER_PLACE)
-    return stage(always, _bytes, pixels, panel)
+    panel = stage(_draw_bars, stage(_share_bars, scene.car))
+    panel = lax.dynamic_update_slice(panel, stage(_draw_number, scene.number), _NUMBER_PLACE)
+    return stage(_bytes, pixels, panel)
 
 
 def _bytes(pixels: jax.Array, panel: jax.Array) -> jax.Array:

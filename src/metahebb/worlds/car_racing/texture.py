@@ -88,7 +88,7 @@ def paint(track: Track) -> Texture:
     finest, numbers = lax.fori_loop(0, track.length, paint_tile, (finest, numbers))
     levels = [finest]
     for _ in range(1, LEVELS):
-        levels.append(stage(jnp.asarray(track.length > 0), _halve, levels[-1]))
+        levels.append(stage(_halve, levels[-1]))
     return Texture(jnp.concatenate([level.ravel() for level in levels]), numbers.ravel())
 
 

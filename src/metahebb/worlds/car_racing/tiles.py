@@ -104,11 +104,11 @@ def _list_tiles(corners: jax.Array, count: jax.Array) -> jax.Array:
     return listed
 
 
-def touch(always: jax.Array, tiles: Tiles, car: Car) -> Touch:
-    """The tiles that the cars are on; lives are the first axis, ``always`` is ``stage``'s."""
-    listed, near = stage(always, jax.vmap(_near), tiles, car)
-    rectangles = stage(always, jax.vmap(_rectangles), car)
-    gap = stage(always, _gap, near, rectangles)
+def touch(tiles: Tiles, car: Car) -> Touch:
+    """The tiles that the cars are on; lives are the first axis."""
+    listed, near = stage(jax.vmap(_near), tiles, car)
+    rectangles = stage(jax.vmap(_rectangles), car)
+    gap = stage(_gap, near, rectangles)
     touches = gap < SKIN
     wheels = touches[:, :4]
     return Touch(listed, wheels.any(1), touches.any(1), wheels.any(2))

@@ -128,8 +128,7 @@ class CarRacing:
             raise ValueError(f"the actions have shape {action.shape}; they must be {shape}")
         unknown = jnp.isnan(action)
         action = jnp.where(unknown, 0, action)
-        always = jnp.asarray(state.steps[0] >= 0)
-        touched = touch(always, state.tiles, state.car)
+        touched = touch(state.tiles, state.car)
         car = jax.vmap(physics.advance)(state.car, self._controls(action), state.on_road)
         was_visited, was_count = state.visited, state.visited_count
         state = _mark(state, touched)._replace(car=car, on_road=touched.on_road, steps=state.steps + 1)
@@ -159,7 +158,7 @@ def _begin(lives: Life) -> tuple[State, jax.Array]:
     x, y, beta = (values[:, 0] for values in (lives.track.x, lives.track.y, lives.track.beta))
     car = jax.vmap(physics.place)(x, y, beta)
     steps = jnp.zeros(x.shape, jnp.int32)
-    touched = touch(jnp.asarray(steps[0] == 0), tiles, car)
+    touched = touch(tiles, car)
     stripes = (jnp.arange(MAX_TILES + 1) % 3).astype(jnp.uint8).at[NO_TILE].set(0)
     state = State(
         life=lives,
