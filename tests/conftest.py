@@ -15,6 +15,15 @@ from metahebb.worlds.quadruped import MujocoQuadruped
 from support import Answer
 
 
+@pytest.fixture(scope="session", autouse=True)
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What the package remembers of its user's code is none of the tests' and the other way round."""
+    folder = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(folder))
+        yield folder
+
+
 @pytest.fixture
 def metahebb(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
     """``metahebb(*arguments)`` is the command's own entry point, called in this process.

@@ -85,28 +85,40 @@ def test_a_users_rule_travels_beside_its_agent(rule: Path, tmp_path: Path) -> No
     agent.save(published / "agent.safetensors")
     rule.unlink()
     moved = published.rename(tmp_path / "moved")
-    loaded = load_agent(moved / "agent.safetensors")
-    assert loaded.configuration.rule == f"{moved / 'mine.py'}:grow"
+    loaded = load_agent(moved / "agent.safetensors", trust_code=True)
     assert loaded.network.rule is not None
     assert loaded.network.rule(2.0, 3.0, 0.5, 1.0, 10.0) == 11
 
     (moved / "mine.py").write_text("def grow(pre, post, weight, A, B): return A + B\n")
-    with pytest.raises(UsageError, match=r"mine.py' of rule 'mine.py:grow' has changed since it was evolved"):
-        load_agent(moved / "agent.safetensors")
+    with pytest.raises(UsageError, match=r"was made with another '.*moved/mine.py' than lies there now"):
+        load_agent(moved / "agent.safetensors", trust_code=True)
     (moved / "mine.py").unlink()
     with pytest.raises(UsageError, match=r"needs the file '.*moved/mine.py', which is not there"):
-        load_agent(moved / "agent.safetensors")
+        load_agent(moved / "agent.safetensors", trust_code=True)
 
 
 def test_portable_and_located_are_each_others_reverse(rule: Path, tmp_path: Path) -> None:
     configuration = agent_of(rule=f"{rule}:grow").configuration
     carried = portable(configuration, tmp_path)
     assert carried.rule == "mine.py:grow"
-    assert located(carried, tmp_path).rule == f"{tmp_path / 'mine.py'}:grow"
-    assert located(carried, rule.parent) == configuration
+    assert (tmp_path / "mine.py").read_bytes() == rule.read_bytes()
+    found = located(carried, tmp_path, "The agent", trust_code=True)
+    file, _, function = found.rule.rpartition(":")
+    assert (Path(file).read_bytes(), function) == (rule.read_bytes(), "grow")
+    # Written down again it is the same.
+    (tmp_path / "again").mkdir()
+    assert portable(found, tmp_path / "again") == carried
     builtin = Configuration(TASK)
-    assert portable(builtin, tmp_path) is builtin
-    assert located(builtin, tmp_path) is builtin
+    assert portable(builtin, tmp_path) == builtin == located(builtin, tmp_path, "The agent")
+
+
+def test_no_other_file_is_overwritten_by_an_agents_code(rule: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("precious = True\n")
+    agent = agent_of(rule=f"{rule}:grow")
+    with pytest.raises(UsageError, match=r"mine.py' is not '.*elsewhere/mine.py' as it was first read"):
+        agent.save(tmp_path / "agent.safetensors")
+    assert (tmp_path / "mine.py").read_text() == "precious = True\n"
+    assert not (tmp_path / "agent.safetensors").exists()
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,16 @@
 """Agents: what evolution made, in one file that can be published.
 
 An agent is a safetensors file: the parts of its genome by name, and in its metadata the number of the format, the
-configuration and a few facts of its making. A user's rule lies beside it as a Python file, named in the configuration
-with its SHA-256; no code is ever read from the agent itself.
+configuration and a few facts of its making. Code of a user's own, a rule or environments, lies beside it as Python
+files (see ``trust``); no code is ever read from the agent itself.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-import shutil
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,9 +24,12 @@ from metahebb.configuration import FORMAT, Configuration, bodies_of, configurati
 from metahebb.errors import UsageError
 from metahebb.files import replacing, writing
 from metahebb.networks import Network
-from metahebb.tasks import Task
+from metahebb.tasks import Task, locate_user_module
+from metahebb.trust import Code, code_of, copy_code, find_code, signed, split_task, with_code
 
-__all__ = ["Agent", "load_agent"]
+__all__ = ["Agent", "load_agent", "located", "portable"]
+
+logger = logging.getLogger("metahebb")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,10 @@ class Agent:
         return next(iter(self.configuration.morphologies), "")
 
     def save(self, path: str | Path) -> None:
-        """Write the file, and a user's rule beside it; raises RunError if the disk refuses."""
+        """Write the file, and a user's own code beside it.
+
+        Raises UsageError where other files with the names of the code's lie there, RunError if the disk refuses.
+        """
         path = Path(path)
         with writing("The agent", path):
             configuration = portable(self.configuration, path.parent)
@@ -81,34 +86,36 @@ class Agent:
 
 
 def portable(configuration: Configuration, folder: Path) -> Configuration:
-    """The configuration as it is written into a folder: a user's rule is copied there and named without its path."""
-    if configuration.static or ":" not in configuration.rule:
-        return configuration
-    file, _, function = configuration.rule.rpartition(":")
-    copy = folder / Path(file).name
-    if copy.resolve() != Path(file).resolve():
-        shutil.copyfile(file, copy)
-    return dataclasses.replace(configuration, rule=f"{copy.name}:{function}")
+    """The configuration as it is written into a folder: its code is copied there and named without its path."""
+    return with_code(configuration, copy_code(code_of(configuration), folder))
 
 
-def located(configuration: Configuration, folder: Path) -> Configuration:
-    """The reverse of ``portable``: finds a user's rule in ``folder``; raises UsageError if it is not the same file."""
-    if configuration.static or ":" not in configuration.rule or Path(configuration.rule).is_absolute():
-        return configuration
-    file, _, function = configuration.rule.rpartition(":")
-    path = (folder / file).resolve()
-    if not path.is_file():
-        raise UsageError(f"The rule {configuration.rule!r} needs the file {str(path)!r}, which is not there.")
-    found = dataclasses.replace(configuration, rule=f"{path}:{function}")
-    if configuration.rule_digest not in (None, hashlib.sha256(path.read_bytes()).hexdigest()):
-        raise UsageError(f"The file {str(path)!r} of rule {configuration.rule!r} has changed since it was evolved.")
-    return found
+def located(
+    configuration: Configuration, folder: Path, source: str, *, imports: Iterable[str] = (), trust_code: bool = False
+) -> Configuration:
+    """The reverse of ``portable``, for a configuration that ``source`` in ``folder`` says: it can be lived by.
+
+    ``imports`` are the user's own: a file of the same name as one of the configuration's takes its place. Raises
+    UsageError for code that is missing, has changed, or is not to be run without ``trust_code``.
+    """
+    task, modules = split_task(configuration.task)
+    code = [*code_of(configuration), *map(Code, modules)]
+    given = {Path(name).name: name for name in map(locate_user_module, imports)}
+    found = find_code([its for its in code if its.rule or Path(its.name).name not in given], folder, source, trust_code)
+    own = code_of(signed(Configuration("", imports=tuple(given.values()))))
+    digests = {its.name: its.digest for its in code}
+    for its in own:
+        if digests.get(name := Path(its.name).name) not in (None, its.digest):
+            logger.warning("%s was made with another %s; yours is used.", source, name)
+    return with_code(dataclasses.replace(configuration, task=task), [*found, *own])
 
 
-def load_agent(path: str | Path) -> Agent:
+def load_agent(path: str | Path, *, imports: Iterable[str] = (), trust_code: bool = False) -> Agent:
     """Read an agent's file, or the best agent of a run's folder.
 
-    Raises UsageError for a file that is missing, cut off, no agent, of another format, or not fit for its own network.
+    ``imports`` are modules or .py files of the user's own environments, which take the place of files of the same names
+    beside the agent. Raises UsageError for a file that is missing, cut off, no agent, of another format, or not fit for
+    its own network, and for an agent with Python code that this user has not trained with, unless ``trust_code``.
     """
     path = Path(path)
     if path.is_dir():
@@ -130,7 +137,9 @@ def load_agent(path: str | Path) -> Agent:
         raise UsageError(f"{str(path)!r} is a safetensors file, but not an agent of metahebb.") from e
     if number != FORMAT:
         raise UsageError(f"The agent {str(path)!r} has format {number!r}; this version reads format {FORMAT}.")
-    configuration = located(configuration_from_json(settings, f"The agent {str(path)!r}"), path.parent)
+    source = f"The agent {str(path)!r}"
+    configuration = configuration_from_json(settings, source)
+    configuration = located(configuration, path.parent, source, imports=imports, trust_code=trust_code)
     agent = Agent(configuration, np.empty(0, np.float32), record)
     shapes = {name: part.shape for name, part in parts.items()}
     if shapes != {name: tuple(shape) for name, shape in agent.network.genome.items()}:

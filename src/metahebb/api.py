@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 
 from metahebb import seeds
 from metahebb.agents import Agent, load_agent, located
-from metahebb.configuration import check_seed, configure, read_configuration
+from metahebb.configuration import Configuration, check_seed, configure, read_configuration
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.evosax_strategies import EvosaxStrategy
 from metahebb.evolution.openai_es import OpenAIES
@@ -25,6 +24,7 @@ from metahebb.evolution.workers import Workers
 from metahebb.lifetimes.lives import Life, Outcome, life_of
 from metahebb.seeds import Stream
 from metahebb.source import write_rule
+from metahebb.trust import new_folder, remember, split_task
 
 __all__ = ["Evaluation", "evaluate", "load", "prepare", "resume", "train"]
 
@@ -83,9 +83,18 @@ class Evaluation:
         return {**{name: getattr(self, name) for name in names}, "scores": self.scores.tolist()}
 
 
-def load(path: str | Path) -> Agent:
-    """The agent of a file, or the best agent of a run's folder. Raises UsageError if it is not one."""
-    return load_agent(path)
+def load(path: str | Path, *, imports: Iterable[str] = (), trust_code: bool = False) -> Agent:
+    """The agent of a file, or the best agent of a run's folder.
+
+    Args:
+        path: the file or the folder.
+        imports: modules or .py files that register environments of your own, such as the agent's where its file has
+            moved: they take the place of files of the same names beside the agent.
+        trust_code: run Python code that the agent brings even if you have not trained with it.
+
+    Raises UsageError if there is no agent, or if it brings code that is not to be run.
+    """
+    return load_agent(path, imports=imports, trust_code=trust_code)
 
 
 def prepare(
@@ -96,43 +105,52 @@ def prepare(
     config: str | Path | None = None,
     start_from: Agent | str | Path | None = None,
     rule: str | Callable[..., Any] | None = None,
+    trust_code: bool = False,
     **options: Any,
 ) -> tuple[Run, np.ndarray | None]:
     """Check everything that can be known before work starts, then make the run's folder.
 
     Returns the run and the genome that it starts from (None for random ones). The parameters are those of ``train``.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        given = {name: value for name, value in options.items() if value is not None}
-        if callable(rule):
-            rule = write_rule(rule, Path(folder))
+    given = {name: value for name, value in options.items() if value is not None}
+    imports = given.get("imports", ())
+    if callable(rule):
+        rule = write_rule(rule, new_folder())
+    if rule is not None:
+        given["rule"] = rule
+    if config is not None:
+        c = read_configuration(Path(config))
         if rule is not None:
-            given["rule"] = rule
-        if config is not None:
-            read = dataclasses.asdict(located(read_configuration(Path(config)), Path(config).parent))
-            given = {**read, **given}
-            task = task or read["task"]
-            given.pop("task", None)
-        if task is None:
-            raise UsageError("No task was given; `metahebb tasks` lists them.")
-        agent = start_from if isinstance(start_from, Agent) or start_from is None else load_agent(start_from)
-        if agent is not None:
-            # The network, and on its own task the world, are the agent's; what evolves it further is the caller's.
-            its = list(NETWORK_SETTINGS)
-            if agent.configuration.task == task:
-                its += WORLD_SETTINGS
-            given = {name: getattr(agent.configuration, name) for name in its} | given
-        configuration, _, network = configure(task, preset, **given)
-        if agent is not None and agent.network.genome != network.genome:
-            raise UsageError(
-                f"The agent is one of task {agent.configuration.task!r} with {agent.network.parameters:,} parameters; "
-                f"its genome does not fit task {task!r} with these options, which needs {network.parameters:,}."
-            )
-        strategy = strategy_of(configuration, network)
-        if isinstance(strategy, EvosaxStrategy):
-            strategy.check_memory(_available_memory())
-        folder_of_run = default_folder(task) if run is None else Path(run)
-        return create_run(configuration, folder_of_run), None if agent is None else agent.genome
+            c = dataclasses.replace(c, rule=Configuration.rule, rule_digest=None)
+        source = f"The configuration {str(config)!r}"
+        read = dataclasses.asdict(located(c, Path(config).parent, source, imports=imports, trust_code=trust_code))
+        given = {**read, **given}
+        task = task or read["task"]
+        given.pop("task", None)
+    if task is None:
+        raise UsageError("No task was given; `metahebb tasks` lists them.")
+    agent = None if start_from is None else _agent_of(start_from, imports, trust_code)
+    # What a run writes down names its modules as imports, and none in the id.
+    task, modules = split_task(task)
+    if modules:
+        given["imports"] = (*imports, *modules)
+    if agent is not None:
+        # The network, and on its own task the world, are the agent's; what evolves it further is the caller's.
+        its = list(NETWORK_SETTINGS)
+        if agent.configuration.task == task:
+            its += WORLD_SETTINGS
+        given = {name: getattr(agent.configuration, name) for name in its} | given
+    configuration, _, network = configure(task, preset, **given)
+    if agent is not None and agent.network.genome != network.genome:
+        raise UsageError(
+            f"The agent is one of task {agent.configuration.task!r} with {agent.network.parameters:,} parameters; "
+            f"its genome does not fit task {task!r} with these options, which needs {network.parameters:,}."
+        )
+    strategy = strategy_of(configuration, network)
+    if isinstance(strategy, EvosaxStrategy):
+        strategy.check_memory(_available_memory())
+    folder_of_run = default_folder(task) if run is None else Path(run)
+    return create_run(configuration, folder_of_run), None if agent is None else agent.genome
 
 
 def train(
@@ -143,6 +161,7 @@ def train(
     config: str | Path | None = None,
     start_from: Agent | str | Path | None = None,
     rule: str | Callable[..., Any] | None = None,
+    trust_code: bool = False,
     workers: int | None = None,
     time_limit: float | None = None,
     observer: Observer | None = None,
@@ -157,6 +176,7 @@ def train(
         config: a configuration file to take the settings from.
         start_from: an agent, or the file of one, that evolution starts from.
         rule: a rule's name, ``"my_rules.py:my_rule"``, or a function ``(pre, post, weight, A, …)``.
+        trust_code: run Python code that ``config`` or ``start_from`` brings even if you have not trained with it.
         workers: worker processes, by default one per core. The result does not depend on them.
         time_limit: minutes after which the run ends with the generation.
         observer: is told of the progress.
@@ -165,7 +185,9 @@ def train(
     Raises UsageError before anything is written, RunError if the run fails.
     """
     check_resources(workers, time_limit)
-    made, genome = prepare(task, run=run, preset=preset, config=config, start_from=start_from, rule=rule, **options)
+    made, genome = prepare(
+        task, run=run, preset=preset, config=config, start_from=start_from, rule=rule, trust_code=trust_code, **options
+    )
     go_on(made, workers=workers, time_limit=time_limit, start=genome, observer=observer)
     return made
 
@@ -174,20 +196,26 @@ def resume(
     run: str | Path | Run,
     *,
     generations: int | None = None,
+    trust_code: bool = False,
     workers: int | None = None,
     time_limit: float | None = None,
     observer: Observer | None = None,
 ) -> Run:
-    """Continue a run as if it had never stopped, to another number of generations if one is given."""
+    """Continue a run as if it had never stopped, to another number of generations if one is given.
+
+    A run with Python code that you have not trained with is refused unless ``trust_code``.
+    """
     check_resources(workers, time_limit)
-    opened = reopen(run.folder if isinstance(run, Run) else run, generations)
+    opened = reopen(run.folder if isinstance(run, Run) else run, generations, trust_code=trust_code)
     go_on(opened, workers=workers, time_limit=time_limit, observer=observer)
     return opened
 
 
-def reopen(folder: str | Path, generations: int | None = None) -> Run:
+def reopen(folder: str | Path, generations: int | None = None, *, trust_code: bool = False) -> Run:
     """A run to be continued, with another number of generations if one is given."""
-    return extended(open_run(Path(folder)), generations)
+    run = open_run(Path(folder), trust_code=trust_code)
+    remember(run.configuration)
+    return extended(run, generations)
 
 
 def check_resources(workers: int | None, time_limit: float | None) -> None:
@@ -220,6 +248,8 @@ def evaluate(
     morphology: str | None = None,
     simulator: str | None = None,
     random_rules: bool = False,
+    imports: Iterable[str] = (),
+    trust_code: bool = False,
     workers: int | None = None,
     lived: Callable[[Outcome], None] | None = None,
 ) -> Evaluation:
@@ -228,14 +258,13 @@ def evaluate(
     The same ``seed`` gives the same lives (worlds and initial weights) for every agent. With ``random_rules`` each life
     has genes of its own instead, drawn as those that the agent's evolution began with. A task with bodies lives in
     ``morphology``, by default the first that the agent was evolved in; ``simulator`` chooses another of the task's
-    simulators.
+    simulators. ``imports`` and ``trust_code`` are as for ``load``.
     """
     check_resources(workers, None)
     if not isinstance(lives, int) or lives < 1:
         raise UsageError(f"--lives is {lives!r}; it must be a whole number, 1 or more.")
     check_seed(seed)
-    agent = agent.best if isinstance(agent, Run) else agent if isinstance(agent, Agent) else load_agent(agent)
-    agent = agent.elsewhere(morphology, simulator)
+    agent = _agent_of(agent, imports, trust_code).elsewhere(morphology, simulator)
     fresh = [life_of(0, number, seed, Stream.EVALUATION, body=agent.body) for number in range(lives)]
     with Workers(agent.configuration, workers) as pool:
         pool.wait()
@@ -245,6 +274,12 @@ def evaluate(
         )
         seconds = time.monotonic() - began
     return evaluation_of(outcomes, seconds)
+
+
+def _agent_of(given: Agent | Run | str | Path, imports: Iterable[str], trust_code: bool) -> Agent:
+    if isinstance(given, Agent):
+        return given
+    return load_agent(given.folder if isinstance(given, Run) else given, imports=imports, trust_code=trust_code)
 
 
 def live_randomly(

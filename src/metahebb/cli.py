@@ -41,6 +41,12 @@ Imports = Annotated[
         "--import", help="A module (or .py file) that registers environments of your own.", show_default=False
     ),
 ]
+TrustCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-code", help="Run Python code that it brings, which you have not trained with.", show_default=False
+    ),
+]
 Seed = Annotated[int | None, typer.Option(help="Where all randomness comes from.", show_default=False)]
 
 
@@ -395,6 +401,8 @@ def evaluate(
         typer.Option(help="A body to live in, where the task has bodies; may be repeated.", show_default=False),
     ] = None,
     simulator: Annotated[str | None, typer.Option(help="Where the task has several.", show_default=False)] = None,
+    imports: Imports = None,
+    trust_code: TrustCode = False,
     workers: Workers = None,
 ) -> None:
     """Score an agent on fresh lives that no training has used."""
@@ -402,7 +410,7 @@ def evaluate(
     from metahebb.progress import counting
 
     api.check_resources(workers, None)
-    loaded = api.load(agent)
+    loaded = api.load(agent, imports=imports or (), trust_code=trust_code)
     simulator = simulator or loaded.task.measured_in or loaded.configuration.simulator
     # All before any life: the second body may be none. What is the same body, however it was given, lives once.
     given: list[str | None] = [*morphology] if morphology else [None]
@@ -450,12 +458,14 @@ def watch(
         str | None, typer.Option(help="The body to live in, where the task has bodies.", show_default=False)
     ] = None,
     simulator: Annotated[str | None, typer.Option(help="Where the task has several.", show_default=False)] = None,
+    imports: Imports = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Film one life: the world as it renders itself, and the plastic weights, changing."""
     from metahebb import api
     from metahebb.analysis.video import film
 
-    loaded = api.load(agent)
+    loaded = api.load(agent, imports=imports or (), trust_code=trust_code)
     # Where `evaluate` lives, too.
     simulator = simulator or loaded.task.measured_in
     outcome = film(loaded, video, seed=seed, morphology=morphology, simulator=simulator)

@@ -46,6 +46,8 @@ class Configuration:
     greyscale: bool = False
     frame_stack: int = 1
     imports: tuple[str, ...] = ()
+    import_digests: tuple[str, ...] = ()
+    """SHA-256 of each import that is a file, empty for a module"""
     simulator: str | None = None
     """which of a task's simulators, where it has several"""
     morphologies: tuple[str, ...] = ()
@@ -297,7 +299,7 @@ def configuration_from_json(data: Any, source: str) -> Configuration:
     for name in values:
         if name not in known:
             raise UsageError(f"{source}: {unknown('setting', name, sorted(known))}")
-    for name in ("imports", "hidden", "morphologies"):
+    for name in ("imports", "import_digests", "hidden", "morphologies"):
         if isinstance(values.get(name), list):
             values[name] = tuple(values[name])
     try:

@@ -8,7 +8,7 @@ latest.safetensors       the agent at the mean of the newest generation
 best.safetensors         the agent at the mean of the generation with the best validation score
 fitness.png              the fitness curve
 log.txt                  versions, restarts of workers, warnings
-*.py                     the user's rule, if the run has one
+*.py                     the user's own code, if the run has any: a rule, environments
 ======================== =======================================================================
 """
 
@@ -33,6 +33,7 @@ from metahebb.agents import Agent, load_agent, located, portable
 from metahebb.configuration import Configuration, read_configuration
 from metahebb.errors import UsageError
 from metahebb.files import replacing, sweep, writing
+from metahebb.trust import remember, signed
 
 __all__ = ["Run", "create_run", "default_folder", "open_run"]
 
@@ -139,13 +140,15 @@ def default_folder(task: str) -> Path:
 
 
 def create_run(configuration: Configuration, folder: Path) -> Run:
-    """Make a run's folder, which appears whole, by rename.
+    """Make a run's folder, which appears whole, by rename; its user's code is remembered as what they train with.
 
     Raises UsageError if it exists, RunError if it cannot be written.
     """
     if folder.exists():
         hint = " Continue it with --resume, or choose another folder." if (folder / "config.json").exists() else ""
         raise UsageError(f"The run folder {str(folder)!r} exists.{hint}")
+    configuration = signed(configuration)
+    remember(configuration)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     with writing("The run folder", folder):
         try:
@@ -155,17 +158,26 @@ def create_run(configuration: Configuration, folder: Path) -> Run:
             os.rename(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    return Run(folder, located(saved, folder))
+    return Run(folder, located(saved, folder, _called(folder)))
 
 
-def open_run(folder: str | Path) -> Run:
-    """A run that exists; raises UsageError if the folder is not one."""
+def open_run(folder: str | Path, *, trust_code: bool = False) -> Run:
+    """A run that exists.
+
+    Raises UsageError if the folder is not one, and for a run with Python code that this user has not trained with,
+    unless ``trust_code``.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise UsageError(f"There is no run folder {str(folder)!r}.")
     if not (folder / "config.json").exists():
         raise UsageError(f"{str(folder)!r} is not a run: it has no config.json.")
-    return Run(folder, located(read_configuration(folder / "config.json"), folder))
+    configuration = read_configuration(folder / "config.json")
+    return Run(folder, located(configuration, folder, _called(folder), trust_code=trust_code))
+
+
+def _called(folder: Path) -> str:
+    return f"The run {str(folder)!r}"
 
 
 def extended(run: Run, generations: int | None) -> Run:

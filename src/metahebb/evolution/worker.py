@@ -17,6 +17,7 @@ record     life; genome                          lives one life; answers ``momen
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import os
 import queue
@@ -136,8 +137,10 @@ def _use_compilation_cache() -> None:
     from metahebb import __version__
 
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        cache = Path(platformdirs.user_cache_dir("metahebb")) / f"{__version__}-jax-{jax.__version__}"
-        jax.config.update("jax_compilation_cache_dir", str(cache))
+        # Where nobody's home is known, as in a container whose user has no entry, nothing is kept.
+        with contextlib.suppress(RuntimeError):
+            cache = Path(platformdirs.user_cache_dir("metahebb")) / f"{__version__}-jax-{jax.__version__}"
+            jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 

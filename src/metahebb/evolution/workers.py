@@ -28,6 +28,7 @@ from metahebb.errors import RunError, UsageError
 from metahebb.evolution.messages import Message, receive, send
 from metahebb.evolution.populations import MirroredPopulation
 from metahebb.lifetimes.lives import Life, Outcome
+from metahebb.trust import check_unchanged
 from metahebb.worlds import is_traced
 
 __all__ = ["Workers"]
@@ -168,6 +169,7 @@ class Workers:
 
     def __init__(self, configuration: Configuration, workers: int | None = None, *, render: bool = False) -> None:
         self.restarts = 0
+        self._configuration = configuration
         self._accelerated = on_accelerator(configuration)
         workers = workers or (min(ACCELERATED, cores()) if self._accelerated else cores())
         # An accelerator advances all lives at once, a core as many as suit its caches.
@@ -349,6 +351,7 @@ class Workers:
         return list(reversed(dead.units))
 
     def _new(self) -> _Worker:
+        check_unchanged(self._configuration)
         worker = _Worker(self._inbox, self._overheard, self._accelerated)
         worker.send(self._start)
         if self._population is not None:

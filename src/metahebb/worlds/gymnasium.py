@@ -70,6 +70,9 @@ def make_environment(
     Raises UsageError for an unknown identifier (naming the nearest), a missing package (naming the extra), arguments
     that the environment refuses, and wrappers that its observations do not allow.
     """
+    if ":" in identifier:
+        # Gymnasium would import what stands before the colon, and an id may come from a file.
+        raise UsageError(f"Environment {identifier!r} names a module in its id; give the module with --import instead.")
     if identifier.startswith("ALE/"):
         _register_atari(identifier)
     if render:
