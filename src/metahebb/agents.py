@@ -100,13 +100,13 @@ def located(
     """
     task, modules = split_task(configuration.task)
     code = [*code_of(configuration), *map(Code, modules)]
-    given = {Path(name).name: name for name in map(locate_user_module, imports)}
-    found = find_code([its for its in code if its.rule or Path(its.name).name not in given], folder, source, trust_code)
-    own = code_of(signed(Configuration("", imports=tuple(given.values()))))
-    digests = {its.name: its.digest for its in code}
-    for its in own:
-        if digests.get(name := Path(its.name).name) not in (None, its.digest):
-            logger.warning("%s was made with another %s; yours is used.", source, name)
+    own = code_of(signed(Configuration("", imports=tuple(map(locate_user_module, imports)))))
+    given = {Path(its.name).name: its for its in own}
+    theirs = [its for its in code if its.rule or Path(its.name).name not in given]
+    found = find_code(theirs, folder, source, trust_code)
+    for its in code:
+        if its not in theirs and its.digest not in (None, given[Path(its.name).name].digest):
+            logger.warning("%s was made with another %s; yours is used.", source, Path(its.name).name)
     return with_code(dataclasses.replace(configuration, task=task), [*found, *own])
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from metahebb import __version__
 from metahebb.errors import MetahebbError, UsageError
+from metahebb.printing import console
 
 if TYPE_CHECKING:
     from metahebb.agents import Agent
@@ -30,9 +31,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+stderr = console(stderr=True)
 # Nobody resizes a file or a pipe: tables get the room that they need there.
-stdout = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
+stdout = console(width=None if sys.stdout.isatty() else 140)
 
 Workers = Annotated[int | None, typer.Option(help="Worker processes; default one per core.", show_default=False)]
 Imports = Annotated[
@@ -85,14 +86,8 @@ def _not_a_number(error: Exception) -> str | None:
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
-    stderr.print(f"[bold red]Error:[/] {_escaped(sentence)}")
+    stderr.print(Text.assemble(("Error:", "bold red"), " ", sentence))
     sys.exit(code)
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def _pairs(given: list[str] | None, option: str) -> dict[str, Any] | None:
@@ -407,10 +402,11 @@ def evaluate(
 ) -> None:
     """Score an agent on fresh lives that no training has used."""
     from metahebb import api
-    from metahebb.progress import counting
+    from metahebb.progress import counting, warnings
 
     api.check_resources(workers, None)
-    loaded = api.load(agent, imports=imports or (), trust_code=trust_code)
+    with warnings(stderr):
+        loaded = api.load(agent, imports=imports or (), trust_code=trust_code)
     simulator = simulator or loaded.task.measured_in or loaded.configuration.simulator
     # All before any life: the second body may be none. What is the same body, however it was given, lives once.
     given: list[str | None] = [*morphology] if morphology else [None]
@@ -464,8 +460,10 @@ def watch(
     """Film one life: the world as it renders itself, and the plastic weights, changing."""
     from metahebb import api
     from metahebb.analysis.video import film
+    from metahebb.progress import warnings
 
-    loaded = api.load(agent, imports=imports or (), trust_code=trust_code)
+    with warnings(stderr):
+        loaded = api.load(agent, imports=imports or (), trust_code=trust_code)
     # Where `evaluate` lives, too.
     simulator = simulator or loaded.task.measured_in
     outcome = film(loaded, video, seed=seed, morphology=morphology, simulator=simulator)
@@ -479,7 +477,7 @@ def list_rules() -> None:
 
     table = Table("rule", "Δw", "coefficients per synapse")
     for name, rule in RULES.items():
-        table.add_row(name, _escaped(rule.formula), f"{len(rule.coefficients)}: {', '.join(rule.coefficients)}")
+        table.add_row(name, rule.formula, f"{len(rule.coefficients)}: {', '.join(rule.coefficients)}")
     stdout.print(table)
     stdout.print("A rule of your own: a function (pre, post, weight, …) in a file, --rule my_rules.py:my_rule")
 
@@ -492,11 +490,11 @@ def list_tasks(imports: Imports = None) -> None:
     table = Table(Column("task", overflow="fold", min_width=36), "observation", "action", "bodies", "target")
     rows = describe_tasks(tuple(imports or ()))
     for row in (row for row in rows if len(row) > 2):
-        table.add_row(*map(_escaped, row))
+        table.add_row(*row)
     stdout.print(table)
     stdout.print("Not available here:")
     for name, reason in (row for row in rows if len(row) == 2):
-        stdout.print(f"  {name}: {_escaped(reason)}")
+        stdout.print(f"  {name}: {reason}")
     stdout.print("Any other registered environment: gymnasium:<id>, with --import for a module that registers it.")
     stdout.print("Atari: gymnasium:ALE/<game>-v5, such as gymnasium:ALE/Breakout-v5.")
 

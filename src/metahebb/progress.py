@@ -22,8 +22,9 @@ from metahebb.evolution.runs import Run
 from metahebb.evolution.training import Observer
 from metahebb.lifetimes.lives import Outcome
 from metahebb.networks import Network
+from metahebb.printing import console
 
-__all__ = ["counting", "showing"]
+__all__ = ["counting", "showing", "warnings"]
 
 
 def _line(metrics: dict[str, Any], generations: int) -> str:
@@ -100,26 +101,26 @@ class _Display(Observer):
         if self._progress is None:
             print(text, flush=True)
         else:
-            self._progress.console.print(text, highlight=False, markup=False)
+            self._progress.console.print(text)
 
 
 @contextlib.contextmanager
 def showing(run: Run, time_limit: float | None) -> Iterator[Observer]:
     """An observer that shows a run, and the way on when it is interrupted; ``time_limit`` in minutes."""
-    console = Console(highlight=False)
+    terminal = console(soft_wrap=False)
     try:
-        if not console.is_terminal:
-            with _warnings(Console(stderr=True)):
+        if not terminal.is_terminal:
+            with warnings(console(stderr=True)):
                 yield _Display(None, run, time_limit)
             return
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[left]}", markup=False),
         )
-        with Progress(*columns, console=console) as progress, _warnings(progress.console):
+        with Progress(*columns, console=terminal) as progress, warnings(progress.console):
             yield _Display(progress, run, time_limit)
     except KeyboardInterrupt:
         print(
@@ -133,17 +134,19 @@ def showing(run: Run, time_limit: float | None) -> Iterator[Observer]:
 def counting(lives: int, label: str) -> Iterator[Callable[[Outcome], None]]:
     """A function to call at the end of each life, with a bar on standard error in a terminal."""
     with (
-        Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress,
-        _warnings(progress.console),
+        Progress(
+            console=console(stderr=True, soft_wrap=False), transient=True, disable=not sys.stderr.isatty()
+        ) as progress,
+        warnings(progress.console),
     ):
         task = progress.add_task(label, total=lives)
         yield lambda outcome: progress.advance(task)
 
 
 @contextlib.contextmanager
-def _warnings(console: Console) -> Iterator[None]:
-    """Show the package's warnings above the display, and what environments print as it is."""
-    handler = _Messages(console)
+def warnings(shown_on: Console) -> Iterator[None]:
+    """Show the package's warnings on a console, above its display, and what environments print as it is."""
+    handler = _Messages(shown_on)
     logger, said = logging.getLogger("metahebb"), logging.getLogger("metahebb.said")
     logger.addHandler(handler)
     propagate, logger.propagate = logger.propagate, False
@@ -171,4 +174,4 @@ class _Messages(logging.Handler):
             self._write(f"Warning: {record.getMessage()}")
 
     def _write(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(text, soft_wrap=True)
