@@ -34,8 +34,13 @@ def metahebb(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str])
     def run(*arguments: object) -> Answer:
         monkeypatch.setattr(sys, "argv", ["metahebb", *map(str, arguments)])
         capfd.readouterr()
+        before = os.dup(1)
         with pytest.raises(SystemExit) as exit_:
             cli.main()
+        # A command may have claimed standard output to the end of what it takes for its process.
+        sys.stdout.flush()
+        os.dup2(before, 1)
+        os.close(before)
         out, err = capfd.readouterr()
         assert exit_.value.code is None or isinstance(exit_.value.code, int)
         return Answer(exit_.value.code or 0, out, err)

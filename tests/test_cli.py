@@ -11,10 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import metahebb as package
 from metahebb import Run
+from metahebb.configuration import configure
 from support import ENVIRONMENTS, Answer, alive, options, result, tree, wait_for, workers_of
 
 pytestmark = [
@@ -168,6 +170,70 @@ def test_evaluate_writes_json_alone(undisturbed: Run, metahebb: Callable[..., An
     assert scores["mean"] == pytest.approx(sum(scores["scores"]) / 6)
     assert scores["min"] <= scores["median"] <= scores["max"]
     assert package.evaluate(undisturbed, 6, workers=1).scores.tolist() == scores["scores"]
+
+
+NOISY = """
+import atexit, ctypes, os, sys, gymnasium
+from gymnasium import spaces
+
+def say(where):
+    print("printed", where)
+    os.write(1, f"written {where}\\n".encode())
+    ctypes.CDLL(None).puts(f"put {where}".encode())
+
+say("at import")
+if sys.argv[0].endswith("cli.py"):
+    atexit.register(say, "at exit")
+
+class Noisy(gymnasium.Env):
+    observation_space, action_space = spaces.Box(-1, 1, (2,)), spaces.Box(-1, 1, (1,))
+
+    def __init__(self, reward=1.0):
+        say("when made")
+        self.reward = reward
+
+    def reset(self, *, seed=None, options=None):
+        say("at reset")
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        return self.observation_space.sample(), self.reward, True, False, {}
+
+gymnasium.register("Noisy-v0", entry_point=Noisy)
+
+def grow(pre, post, weight, A):
+    say("in a rule")
+    return A * pre * post
+"""
+
+
+@pytest.mark.parametrize("reward", [2.0, 1.5e308])
+def test_json_is_alone_and_valid_whatever_prints_and_however_large_a_score_is(
+    reward: float, start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "noisy.py").write_text(NOISY)
+    c, _, network = configure(
+        "gymnasium:Noisy-v0",
+        imports=(str(tmp_path / "noisy.py"),),
+        rule=f"{tmp_path / 'noisy.py'}:grow",
+        env_args={"reward": reward},
+        hidden=(3,),
+    )
+    package.Agent(c, np.ones(network.parameters, np.float32)).save(tmp_path / "agent.safetensors")
+    process = start("evaluate", "agent.safetensors", "--trust-code", "--json", "--lives", 2, "--workers", 1)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0
+    for verb in ("printed", "written", "put"):
+        for where in ("at import", "at exit", "when made", "at reset", "in a rule"):
+            assert f"{verb} {where}" in err
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    scores = json.loads(out, parse_constant=refuse)
+    assert out.count("\n") == 1
+    assert scores["scores"] == [reward, reward]
+    assert scores["mean"] == (2 if reward == 2 else None)
 
 
 def test_what_an_environment_prints_is_shown_as_it_is_and_once(metahebb: Callable[..., Answer], tmp_path: Path) -> None:

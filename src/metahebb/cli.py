@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.table import Column, Table
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from metahebb import __version__
 from metahebb.errors import MetahebbError, UsageError
+from metahebb.json_text import json_text
 from metahebb.printing import console
 
 if TYPE_CHECKING:
@@ -70,6 +71,17 @@ def main() -> NoReturn:
             _fail(sentence, getattr(e, "exit_code", 2))
         sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _claim_standard_output() -> IO[str]:
+    """Standard output; whatever prints from now on, to the end of the process, does so on standard error.
+
+    Rules, environments and libraries print as they like, when they are imported, in C, and when the process ends.
+    """
+    sys.stdout.flush()
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return out
 
 
 def _not_a_number(error: Exception) -> str | None:
@@ -401,6 +413,8 @@ def evaluate(
     workers: Workers = None,
 ) -> None:
     """Score an agent on fresh lives that no training has used."""
+    # Before anything of the user's can print.
+    out = _claim_standard_output() if as_json else None
     from metahebb import api
     from metahebb.progress import counting, warnings
 
@@ -423,11 +437,11 @@ def evaluate(
         rows[f"evolved {what}{where}"] = body, lived(there, False)
         if beside_random:
             rows[f"random {what}{where}"] = body, lived(there, True)
-    if as_json:
+    if out is not None:
         described = {
             name: {"simulator": simulator, "body": body or None, **e.to_json()} for name, (body, e) in rows.items()
         }
-        print(json.dumps(described if len(rows) > 1 else described.popitem()[1]))
+        print(json_text(described if len(rows) > 1 else described.popitem()[1]), file=out, flush=True)
         return
     where = f", simulator {simulator}" if simulator else ""
     table = Table(title=f"{loaded.configuration.task}{where}: {lives} fresh lives", title_justify="left")

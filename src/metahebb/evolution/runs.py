@@ -33,6 +33,7 @@ from metahebb.agents import Agent, load_agent, located, portable
 from metahebb.configuration import Configuration, read_configuration
 from metahebb.errors import UsageError
 from metahebb.files import replacing, sweep, writing
+from metahebb.json_text import json_text
 from metahebb.trust import remember, signed
 
 __all__ = ["Run", "create_run", "default_folder", "open_run"]
@@ -79,7 +80,7 @@ class Run:
         """Append a generation's line."""
         path = self.folder / "metrics.jsonl"
         with writing("The metrics", path), open(path, "a") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json_text(line) + "\n")
 
     def cut_metrics(self, generations: int) -> list[dict[str, Any]]:
         """Keep the lines of the first generations only, and return them."""
