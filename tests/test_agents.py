@@ -128,6 +128,27 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_flipped_bits_are_noticed(whole: Path, tmp_path: Path) -> None:
+    """Whichever of a file's bits flips, what comes of it is one sentence, or the same agent (a number's e for E)."""
+    content, agent = whole.read_bytes(), load_agent(whole)
+    path = tmp_path / "agent.safetensors"
+    same, sentences = 0, []
+    for bit in range(0, 8 * len(content), 7):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        try:
+            loaded = load_agent(path)
+        except UsageError as e:
+            sentences.append(str(e))
+            continue
+        assert loaded.genome.tobytes() == agent.genome.tobytes()
+        assert (loaded.configuration, loaded.record) == (agent.configuration, agent.record)
+        same += 1
+    assert same < 10
+    assert not any("\n" in sentence for sentence in sentences)
+
+
 @pytest.mark.parametrize("size", [0, 4, 8, 200, -200, -1])
 def test_an_agent_that_is_cut_off_is_told(size: int, whole: Path, tmp_path: Path) -> None:
     path = tmp_path / "agent.safetensors"
@@ -137,11 +158,12 @@ def test_an_agent_that_is_cut_off_is_told(size: int, whole: Path, tmp_path: Path
 
 
 def changed(change: Callable[[Parts, Facts], None], whole: Path, tmp_path: Path) -> Path:
-    """A copy of the agent with something changed."""
+    """A copy of the agent with something changed, without a checksum, as earlier versions wrote it."""
     with safetensors.safe_open(whole, framework="numpy") as file:
         parts = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         facts = json.loads(file.metadata()["metahebb"])
     change(parts, facts)
+    facts.pop("sha256")
     path = tmp_path / "agent.safetensors"
     safetensors.numpy.save_file(parts, path, {"metahebb": json.dumps(facts)})
     return path

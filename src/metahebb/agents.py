@@ -1,13 +1,14 @@
 """Agents: what evolution made, in one file that can be published.
 
 An agent is a safetensors file: the parts of its genome by name, and in its metadata the number of the format, the
-configuration and a few facts of its making. Code of a user's own, a rule or environments, lies beside it as Python
-files (see ``trust``); no code is ever read from the agent itself.
+configuration, a few facts of its making and a checksum over all of it. Code of a user's own, a rule or environments,
+lies beside it as Python files (see ``trust``); no code is ever read from the agent itself.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping
@@ -80,6 +81,7 @@ class Agent:
             parts = {name: np.asarray(part) for name, part in self.network.unflatten(self.genome).items()}
             # One entry only: safetensors writes several in any order, and the same agent is to be the same file.
             facts = {"format": FORMAT, "configuration": configuration.to_json(), "record": dict(self.record)}
+            facts["sha256"] = _checksum(parts, facts)
             metadata = {"metahebb": json.dumps(facts)}
             with replacing(path) as temporary:
                 safetensors.numpy.save_file(parts, temporary, metadata)
@@ -131,13 +133,17 @@ def load_agent(path: str | Path, *, imports: Iterable[str] = (), trust_code: boo
     except (safetensors.SafetensorError, OSError) as e:
         raise UsageError(f"{str(path)!r} is not an agent, or it is cut off: {e}.") from e
     try:
-        facts = json.loads(metadata["metahebb"])
-        number, settings, record = facts["format"], facts["configuration"], facts["record"]
-    except (KeyError, TypeError, json.JSONDecodeError) as e:
+        facts = dict(json.loads(metadata["metahebb"]))
+        checksum = facts.pop("sha256", None)
+        number, settings, record = facts["format"], facts["configuration"], dict(facts["record"])
+    except (KeyError, TypeError, ValueError, RecursionError) as e:
         raise UsageError(f"{str(path)!r} is a safetensors file, but not an agent of metahebb.") from e
     if number != FORMAT:
         raise UsageError(f"The agent {str(path)!r} has format {number!r}; this version reads format {FORMAT}.")
     source = f"The agent {str(path)!r}"
+    # The first agents have no checksum, and nothing that is not among these facts.
+    if (checksum is not None or len(facts) > 3) and checksum != _checksum(parts, facts):
+        raise UsageError(f"{source} is damaged: its checksum differs; take it from where it came from again.")
     configuration = configuration_from_json(settings, source)
     configuration = located(configuration, path.parent, source, imports=imports, trust_code=trust_code)
     agent = Agent(configuration, np.empty(0, np.float32), record)
@@ -151,3 +157,12 @@ def load_agent(path: str | Path, *, imports: Iterable[str] = (), trust_code: boo
     if not np.isfinite(genome).all():
         raise UsageError(f"The agent {str(path)!r} contains numbers that are not finite.")
     return dataclasses.replace(agent, genome=genome)
+
+
+def _checksum(parts: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> str:
+    """SHA-256 over the genome's parts and the facts of an agent's file."""
+    checksum = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name, part in sorted(parts.items()):
+        checksum.update(f"{name} {part.dtype.str} {part.shape}".encode())
+        checksum.update(np.ascontiguousarray(part).data)
+    return checksum.hexdigest()
