@@ -81,6 +81,8 @@ class Agent:
             parts = {name: np.asarray(part) for name, part in self.network.unflatten(self.genome).items()}
             # One entry only: safetensors writes several in any order, and the same agent is to be the same file.
             facts = {"format": FORMAT, "configuration": configuration.to_json(), "record": dict(self.record)}
+            # As they are read back: a key may be a number, a value a tuple.
+            facts = json.loads(json.dumps(facts))
             facts["sha256"] = _checksum(parts, facts)
             metadata = {"metahebb": json.dumps(facts)}
             with replacing(path) as temporary:

@@ -6,9 +6,14 @@ and columns swapped, features flattened as (channel, column, row), weights [outp
 
 from __future__ import annotations
 
+import io
 import itertools
 import pickle
+import struct
+import sys
+import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +23,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from metahebb.agents import Agent, load_agent
 from metahebb.encoders import VectorEncoder
@@ -304,33 +311,136 @@ def test_malicious_pickles_run_nothing(tmp_path: Path) -> None:
         Evil(os.system, f"touch {touched}"),
         Evil(eval, f"open({str(touched)!r}, 'w')"),
         Evil(np.load, str(touched)),
-        [random(1, 2), Evil(touched.touch)],
+        (random(1, 2), Evil(touched.touch)),
     ):
         with pytest.raises(UsageError, match=r"is refused: it asks for .*nothing was run"):
             read_array(write_file(tmp_path / "a.dat", value))
     assert not touched.exists()
 
 
-def test_hostile_and_damaged_pickles_are_one_sentence(tmp_path: Path) -> None:
-    whole = pickle.dumps(random(1, 50, 3), 2)
-    for data in (
-        b"",
-        whole[:100],
-        whole[:-20],
-        pickle.dumps({"coefficients": 1}),
-        pickle.dumps([random(1, 2)]),
-        pickle.dumps(np.array([object], dtype=object).astype(object)[:0], 2),
-        pickle.dumps(np.arange(5), 2),
-        pickle.dumps(np.array(["text"]), 2),
-        # A memo index of four billion; an array filled from no state at all; attributes set on what is admitted.
-        b"\x80\x02Nr\xff\xff\xff\xff.",
-        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n).",
-        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nN}X\x06\x00\x00\x00valuesK\x01s\x86b.",
-        b"\x80\x02c_codecs\nencode\n}X\x01\x00\x00\x00aK\x01sb.",
-    ):
-        with pytest.raises(UsageError, match="is not a file that the reference wrote") as raised:
-            read_array(write_file(tmp_path / "a.dat", data or b"\x00"))
-        assert "\n" not in str(raised.value)
+def zip_of(data: bytes, **says: int) -> bytes:
+    """An archive with this as its pickle, whose two headers say something else of it."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("archive/data.pkl", data)
+    content = bytearray(file.getvalue())
+    places = {"file_size": (22, 24), "compress_size": (18, 20), "compress_type": (8, 10)}
+    for name, value in says.items():
+        for signature, place in zip((b"PK\x03\x04", b"PK\x01\x02"), places[name], strict=True):
+            form = "<H" if name == "compress_type" else "<I"
+            struct.pack_into(form, content, content.index(signature) + place, value)
+    return bytes(content)
+
+
+WHOLE = pickle.dumps(random(1, 50, 3), 2)
+NESTED = b"\x80\x02" + b")" + b"q\x00h\x00\x86" * 30_000
+HOSTILE = {
+    "nothing": b"",
+    "cut short": WHOLE[:100],
+    "cut late": WHOLE[:-20],
+    "a dictionary": pickle.dumps({"coefficients": 1}),
+    "a list": pickle.dumps([random(1, 2)]),
+    "objects": pickle.dumps(np.array([object], dtype=object)[:0], 2),
+    "whole numbers": pickle.dumps(np.arange(5), 2),
+    "texts": pickle.dumps(np.array(["text"]), 2),
+    "three axes": pickle.dumps(random(1, 2, 2, 2), 2),
+    "a shape of many": WHOLE.replace(b"K2K\x03", b"J\xff\xff\xff\x7fK\x03"),
+    "a negative shape": WHOLE.replace(b"K2K\x03", b"J\xff\xff\xff\xffK\x03"),
+    "an array without a state": b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n).",
+    "an array without arguments": b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nNR.",
+    "attributes": b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nN}X\x06\x00\x00\x00valuesK\x01s\x86b.",
+    "attributes of a function": b"\x80\x02c_codecs\nencode\n}X\x01\x00\x00\x00aK\x01sb.",
+    # What claims much, or takes for ever.
+    "a memo of four billion": b"\x80\x02Nr\xff\xff\xff\xff.",
+    "a bytearray of three gigabytes": b"\x80\x05\x96" + struct.pack("<Q", 3 << 30) + b"x.",
+    "bytes of three gigabytes": b"\x80\x04\x8e" + struct.pack("<Q", 3 << 30) + b"x.",
+    "a frame of three gigabytes": b"\x80\x04\x95" + struct.pack("<Q", 3 << 30) + b"N.",
+    "30 KB of opcodes": b"\x80\x02" + b"N2" * 15_000 + b".",
+    "tuples of tuples": NESTED + b".",
+    "a name of nested tuples": NESTED[: 2 + 5 * 30] + b"h\x00\x93.",
+    "a shape of nested tuples": NESTED[: 2 + 5 * 15] + b"0" + WHOLE[2:].replace(b"K2K\x03", b"h\x00K\x03"),
+    "220 KB of punycode": b"\x80\x02c_codecs\nencode\nX" + struct.pack("<I", 220_000) + "ä".encode() * 110_000
+    + b"X\x08\x00\x00\x00punycode\x86R.",
+    "punycode as an array's": WHOLE.replace(b"X\x06\x00\x00\x00latin1", b"X\x08\x00\x00\x00punycode"),
+    "a number of many digits": b"\x80\x02L" + b"9" * 200_000 + b"L\n.",
+    "a number of many bytes": b"\x80\x02\x8b" + struct.pack("<I", 1 << 20) + b"\x7f" * (1 << 20) + b".",
+    "a name of a megabyte": b"\x80\x02c" + b"a" * (1 << 20) + b"\nb\n.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_and_damaged_pickles_are_one_sentence(case: str, tmp_path: Path) -> None:
+    path = write_file(tmp_path / "a.dat", HOSTILE[case] or b"\x00")
+    assert_refused(path)
+
+
+ARCHIVES = {
+    "a pickle of three gigabytes": zip_of(WHOLE, file_size=3 << 30),
+    "a compressed one": zip_of(zlib.compress(b"\x00" * (1 << 28))[2:-4], file_size=1 << 28, compress_type=8),
+    "both sizes": zip_of(WHOLE, file_size=3 << 30, compress_size=3 << 30),
+    "many entries": zip_of(WHOLE) + b"PK\x01\x02" * 100,
+}
+
+
+@pytest.mark.parametrize("case", ARCHIVES)
+def test_hostile_archives_are_one_sentence(case: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.dat"
+    path.write_bytes(ARCHIVES[case])
+    assert_refused(path)
+
+
+def test_a_file_of_hundreds_of_megabytes_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.dat"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+    assert_refused(path, "it has 1,073,741,824 bytes")
+
+
+def assert_refused(path: Path, why: str = "") -> None:
+    """In one short sentence, and in memory of the order of the file's size."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(UsageError, match=r"is not a file that the reference wrote|is refused") as raised:
+            read_array(path)
+        assert tracemalloc.get_traced_memory()[1] < 10 * min(path.stat().st_size, 1 << 25) + (1 << 20)
+    finally:
+        tracemalloc.stop()
+    assert why in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 600
+
+
+@given(data=st.data())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_changed_in_a_file_it_is_an_array_or_one_sentence(data: st.DataObject, tmp_path: Path) -> None:
+    protocol = data.draw(st.integers(2, 4))
+    pickled = bytearray(pickle.dumps(random(1, 6, 5), protocol))
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(pickled)))
+        end = start + data.draw(st.sampled_from([0, 1, 2, 8]))
+        pickled[start:end] = data.draw(
+            st.binary(max_size=6) | st.sampled_from([b"q\x00", b"h\x00", b"\x86", b"(", b"R"])
+        )
+    path = write_file(tmp_path / "a.dat", bytes(pickled))
+    if data.draw(st.booleans()):
+        archive = bytearray(path.read_bytes())
+        archive[data.draw(st.integers(0, len(archive) - 1))] ^= data.draw(st.integers(1, 255))
+        path.write_bytes(archive)
+    try:
+        array = read_array(path)
+    except UsageError:
+        assert_refused(path)
+    else:
+        assert array.dtype.kind == "f"
+        assert 1 <= array.ndim <= 2
+        assert array.nbytes < path.stat().st_size
+
+
+def test_a_module_in_a_files_name_is_not_imported(tmp_path: Path) -> None:
+    file = write_file(tmp_path / name_of("coeffs", "ABCD_lr", environment="this:CartPole-v1"), random(1, 8832, 5))
+    with pytest.raises(UsageError, match=r"says the environment 'this:CartPole-v1', with a module; give --task"):
+        import_reference([file])
+    assert "this" not in sys.modules
 
 
 def test_damaged_files_are_one_sentence(tmp_path: Path) -> None:

@@ -20,13 +20,15 @@ It swaps the rows and columns of an image and flattens its features as (channel,
 
 from __future__ import annotations
 
+import enum
 import io
 import logging
 import math
-import pickle
+import pickletools
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +70,13 @@ INITIALISERS = {
 """Our names of its initialisers."""
 
 HIDDEN = (128, 64)
-LARGEST_PICKLE = 1 << 28
-"""bytes; a hundred times the vision network's"""
+
+LARGEST_FILE = 1 << 25
+"""bytes; five times that of the vision network with six coefficients a synapse, in float64"""
+MOST_ENTRIES = 32
+"""of an archive; PyTorch writes six"""
+MOST_STEPS = 128
+"""of a pickle; that of an array has about sixty"""
 
 
 _NAME = re.compile(
@@ -154,6 +161,8 @@ def _required(said: Mapping[str, str], what: str, files: Sequence[Path], option:
 def _our_task(environment: str) -> str:
     if environment not in TASKS and environment[-12:-6] == "Bullet":
         raise UsageError(f"Of Bullet's environments only AntBulletEnv-v0 can be imported, not {environment!r}.")
+    if ":" in environment:
+        raise UsageError(f"The file's name says the environment {environment!r}, with a module; give --task instead.")
     return TASKS.get(environment, f"gymnasium:{environment}")
 
 
@@ -226,75 +235,139 @@ def _our_inputs(network: Network, layer: int, values: np.ndarray) -> np.ndarray:
 
 
 def read_array(file: Path) -> np.ndarray:
-    """The NumPy array of floats in a file of the reference; nothing that the file names is imported or run.
+    """The NumPy array of floats, of one axis or two, in a file of the reference.
 
-    Raises UsageError for a file that is missing, cut off, or holds anything else.
+    Nothing that the file names is imported or run, and reading it takes a small multiple of its own size, whatever it
+    claims. Raises UsageError for a file that is missing, cut off, or holds anything else.
     """
     if not file.is_file():
         raise UsageError(f"There is no file {str(file)!r}.")
     try:
-        with zipfile.ZipFile(file) as archive:
-            entry = next((e for e in archive.infolist() if e.filename.endswith("/data.pkl")), None)
-            if entry is None:
-                raise ValueError("it holds no pickle")
-            if entry.file_size > LARGEST_PICKLE:
-                raise ValueError(f"its array has {entry.file_size:,} bytes")
-            loaded = _ArrayUnpickler(io.BytesIO(archive.read(entry))).load()
-        if not isinstance(loaded, _Array):
-            raise ValueError("it holds no NumPy array")
-        return loaded.values
+        return _array_in(_pickle_in(file))
     except UsageError as e:
         raise UsageError(f"{str(file)!r} is refused: {e}") from e
     except Exception as e:
-        # A damaged or hostile file can make the zip reader and the pickle machine raise anything.
-        reason = str(e).partition("\n")[0] or type(e).__name__
+        # A damaged or hostile file can make the zip reader and the pickle's decoders raise anything.
+        reason = str(e).partition("\n")[0][:200] or type(e).__name__
         raise UsageError(f"{str(file)!r} is not a file that the reference wrote, or it is cut off ({reason}).") from e
 
 
-class _Dtype:
-    """Stands for ``numpy.dtype`` in a pickle: the code, and the byte order from its state."""
-
-    __slots__ = ("code",)
-
-    def __init__(self, code: str, *_: object) -> None:
-        self.code = code
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.code = state[1] + self.code
-
-
-class _Array:
-    """Stands for an array in a pickle: its state is (version, shape, dtype, Fortran order, bytes)."""
-
-    __slots__ = ("values",)
-
-    def __init__(self, *_: object) -> None: ...
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, shape, dtype, fortran, data = state
-        if dtype.code not in ("<f4", "<f8", ">f4", ">f8"):
-            raise ValueError(f"its array is of {dtype.code!r}")
-        self.values = np.frombuffer(data, dtype.code).reshape(shape, order="F" if fortran else "C")
+def _pickle_in(file: Path) -> bytes:
+    """The pickle in an archive as ``torch.save`` writes it: a few entries, none of them compressed."""
+    if file.stat().st_size > LARGEST_FILE:
+        raise ValueError(f"it has {file.stat().st_size:,} bytes")
+    content = file.read_bytes()
+    # Each has its signature in the archive's directory, which is read as a whole.
+    if content.count(b"PK\x01\x02") > MOST_ENTRIES:
+        raise ValueError("it has too many entries")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entry = next((e for e in archive.infolist() if e.filename.endswith("/data.pkl")), None)
+        if entry is None:
+            raise ValueError("it holds no pickle")
+        if entry.compress_type != zipfile.ZIP_STORED or not entry.file_size == entry.compress_size < len(content):
+            raise ValueError(f"its array claims {entry.file_size:,} bytes")
+        return archive.read(entry)
 
 
-_STANDS_FOR: Mapping[tuple[str, str], Any] = {
-    ("numpy.core.multiarray", "_reconstruct"): _Array,
-    ("numpy._core.multiarray", "_reconstruct"): _Array,
-    ("numpy", "ndarray"): None,
-    ("numpy", "dtype"): _Dtype,
+class _Name(enum.Enum):
+    """What a pickle of an array names."""
+
+    ARRAY, CLASS, DTYPE, BYTES = range(4)
+
+
+_NAMES: Mapping[tuple[str, str], _Name] = {
+    ("numpy.core.multiarray", "_reconstruct"): _Name.ARRAY,
+    ("numpy._core.multiarray", "_reconstruct"): _Name.ARRAY,
+    ("numpy", "ndarray"): _Name.CLASS,
+    ("numpy", "dtype"): _Name.DTYPE,
     # How pickles of protocol 2 hold bytes.
-    ("_codecs", "encode"): str.encode,
+    ("_codecs", "encode"): _Name.BYTES,
 }
-"""All that a file may name. NumPy's own functions trust a pickle's state; these do not."""
+"""All that a file may name."""
 
 
-# The machine written in Python: a hostile memo index makes the one in C allocate gigabytes.
-class _ArrayUnpickler(pickle._Unpickler):
-    """An unpickler for NumPy arrays of floats, and nothing else."""
+@dataclass(eq=False)
+class _Made:
+    """Stands for what a pickle makes by calling what it names, and for the state that it then gives it."""
 
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _STANDS_FOR[module, name]
-        except KeyError:
-            what = f"{module}.{name}".encode("unicode_escape").decode()
-            raise UsageError(f"it asks for {what}, and only NumPy arrays are read; nothing was run.") from None
+    by: _Name
+    arguments: tuple[Any, ...]
+    state: Any = None
+
+
+def _array_in(data: bytes) -> np.ndarray:
+    """The array that a pickle describes; nothing that it says is called."""
+    match _stack_of(data):
+        case [_Made(_Name.ARRAY, state=(_, tuple(shape), _Made(_Name.DTYPE) as dtype, fortran, held))]:
+            pass
+        case _:
+            raise ValueError("it holds no NumPy array")
+    match dtype:
+        case _Made(arguments=("f4" | "f8" as code, *_), state=(_, "<" | ">" as order, *_)):
+            pass
+        case _:
+            raise ValueError("its array is not one of floats")
+    match held:
+        case _Made(_Name.BYTES, (str(text), "latin1")):
+            held = text.encode("latin1")
+    if not isinstance(held, bytes) or not 1 <= len(shape) <= 2 or not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError("its array is not laid out as the reference's are")
+    return np.frombuffer(held, order + code).reshape(shape, order="F" if fortran is True else "C")
+
+
+def _stack_of(data: bytes) -> list[Any]:
+    """What is on the stack of a pickle when it stops.
+
+    This knows the steps that make an array and no other; each adds no more to the stack than it reads of the file.
+    """
+    stack: list[Any] = []
+    marks: list[int] = []
+    memo: dict[int, Any] = {}
+    steps: Iterator[tuple[Any, Any, Any]] = pickletools.genops(data)
+    for number, (opcode, value, _) in enumerate(steps):
+        if number >= MOST_STEPS:
+            raise ValueError("its pickle has too many steps")
+        match opcode.name:
+            case "PROTO" | "FRAME" | "STOP":
+                pass
+            case (
+                "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINUNICODE" | "SHORT_BINUNICODE" | "BINUNICODE8"
+                | "BINBYTES" | "SHORT_BINBYTES" | "BINBYTES8"
+            ):  # fmt: skip
+                stack.append(value)
+            case "NONE" | "NEWTRUE" | "NEWFALSE":
+                stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[opcode.name])
+            case "MARK":
+                marks.append(len(stack))
+            case "EMPTY_TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3" | "TUPLE":
+                sizes = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+                first = marks.pop() if opcode.name == "TUPLE" else len(stack) - sizes[opcode.name]
+                stack[first:] = [tuple(stack[first:])]
+            case "GLOBAL":
+                stack.append(_name(*value.split(" ", 1)))
+            case "STACK_GLOBAL":
+                stack[-2:] = [_name(*stack[-2:])]
+            case "REDUCE":
+                stack[-2:] = [_Made(*stack[-2:])]
+            case "BUILD":
+                state = stack.pop()
+                stack[-1].state = state
+            case "MEMOIZE":
+                memo[len(memo)] = stack[-1]
+            case "BINPUT" | "LONG_BINPUT":
+                memo[value] = stack[-1]
+            case "BINGET" | "LONG_BINGET":
+                stack.append(memo[value])
+            case _:
+                raise ValueError(f"its pickle has a step {opcode.name}")
+    return stack
+
+
+def _name(module: Any, name: Any) -> _Name:
+    # Their types first: to look up a nested tuple may take for ever.
+    if not isinstance(module, str) or not isinstance(name, str):
+        raise ValueError("its pickle names what is no name")
+    if (module, name) not in _NAMES:
+        what = f"{module}.{name}"[:100].encode("unicode_escape").decode()
+        raise UsageError(f"it asks for {what}, and only NumPy arrays are read; nothing was run.")
+    return _NAMES[module, name]
