@@ -15,7 +15,8 @@ import safetensors
 import safetensors.numpy
 
 from metahebb.agents import Agent, load_agent, located, portable
-from metahebb.configuration import Configuration, configure
+from metahebb.assembly import configure
+from metahebb.configuration import Configuration
 from metahebb.errors import RunError, UsageError
 
 TASK = "gymnasium:CartPole-v1"

@@ -21,7 +21,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from metahebb.configuration import FORMAT, Configuration, bodies_of, configuration_from_json, network_of, task_of
+from metahebb.assembly import bodies_of, network_of, task_of
+from metahebb.configuration import FORMAT, Configuration, check_format, configuration_from_json
 from metahebb.errors import UsageError
 from metahebb.files import replacing, writing
 from metahebb.networks import Network
@@ -128,8 +129,7 @@ def load_agent(path: str | Path) -> Agent:
         number, settings, record = facts["format"], facts["configuration"], facts["record"]
     except (KeyError, TypeError, json.JSONDecodeError) as e:
         raise UsageError(f"{str(path)!r} is a safetensors file, but not an agent of metahebb.") from e
-    if number != FORMAT:
-        raise UsageError(f"The agent {str(path)!r} has format {number!r}; this version reads format {FORMAT}.")
+    check_format(number, f"The agent {str(path)!r}")
     configuration = located(configuration_from_json(settings, f"The agent {str(path)!r}"), path.parent)
     agent = Agent(configuration, np.empty(0, np.float32), record)
     shapes = {name: part.shape for name, part in parts.items()}

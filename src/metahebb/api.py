@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +13,8 @@ import numpy as np
 
 from metahebb import seeds
 from metahebb.agents import Agent, load_agent, located
-from metahebb.configuration import check_seed, configure, read_configuration
+from metahebb.assembly import configure, settings_from
+from metahebb.configuration import SEED, read_configuration
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.evosax_strategies import EvosaxStrategy
 from metahebb.evolution.openai_es import OpenAIES
@@ -24,14 +23,10 @@ from metahebb.evolution.training import Ending, Observer, evolve, live_agent, st
 from metahebb.evolution.workers import Workers
 from metahebb.lifetimes.lives import Life, Outcome, life_of
 from metahebb.seeds import Stream
+from metahebb.settings import Group, Number, Whole
 from metahebb.source import write_rule
 
 __all__ = ["Evaluation", "evaluate", "load", "prepare", "resume", "train"]
-
-WORLD_SETTINGS = ("env_args", "greyscale", "frame_stack", "imports", "simulator", "morphologies")
-NETWORK_SETTINGS = (
-    "rule", "rule_digest", "static", "initial_weights", "normaliser", "hidden", "activation", "coefficients",
-)  # fmt: skip
 
 RANDOM_GENOMES = 100
 """random genomes that an evaluation holds at a time: 183 MB of the paper's vision network"""
@@ -103,26 +98,22 @@ def prepare(
     Returns the run and the genome that it starts from (None for random ones). The parameters are those of ``train``.
     """
     with tempfile.TemporaryDirectory() as folder:
-        given = {name: value for name, value in options.items() if value is not None}
         if callable(rule):
             rule = write_rule(rule, Path(folder))
-        if rule is not None:
-            given["rule"] = rule
+        base: dict[str, Any] = {}
         if config is not None:
-            read = dataclasses.asdict(located(read_configuration(Path(config)), Path(config).parent))
-            given = {**read, **given}
-            task = task or read["task"]
-            given.pop("task", None)
+            if preset is not None:
+                raise UsageError(f"--config and --preset {preset} both bring settings; leave one of them out.")
+            read = located(read_configuration(Path(config)), Path(config).parent)
+            task = task or read.task
+            base |= settings_from(read, task, Group.NETWORK, Group.SEARCH, Group.RUN)
         if task is None:
             raise UsageError("No task was given; `metahebb tasks` lists them.")
         agent = start_from if isinstance(start_from, Agent) or start_from is None else load_agent(start_from)
         if agent is not None:
-            # The network, and on its own task the world, are the agent's; what evolves it further is the caller's.
-            its = list(NETWORK_SETTINGS)
-            if agent.configuration.task == task:
-                its += WORLD_SETTINGS
-            given = {name: getattr(agent.configuration, name) for name in its} | given
-        configuration, _, network = configure(task, preset, **given)
+            # What evolves it further is the caller's.
+            base |= settings_from(agent.configuration, task, Group.NETWORK)
+        configuration, _, network = configure(task, preset, base=base, rule=rule, **options)
         if agent is not None and agent.network.genome != network.genome:
             raise UsageError(
                 f"The agent is one of task {agent.configuration.task!r} with {agent.network.parameters:,} parameters; "
@@ -192,10 +183,10 @@ def reopen(folder: str | Path, generations: int | None = None) -> Run:
 
 def check_resources(workers: int | None, time_limit: float | None) -> None:
     """Raise UsageError for a number of workers or a time limit (minutes) that makes no sense."""
-    if workers is not None and (not isinstance(workers, int) or workers < 1):
-        raise UsageError(f"--workers is {workers!r}; it must be a whole number, 1 or more.")
-    if time_limit is not None and not (math.isfinite(time_limit) and time_limit > 0):
-        raise UsageError(f"--time-limit is {time_limit!r}; it must be a finite number of minutes above 0.")
+    if workers is not None:
+        Whole(1).read("workers", workers)
+    if time_limit is not None:
+        Number(above=0, unit="minutes").read("time-limit", time_limit)
 
 
 def go_on(
@@ -231,9 +222,8 @@ def evaluate(
     simulators.
     """
     check_resources(workers, None)
-    if not isinstance(lives, int) or lives < 1:
-        raise UsageError(f"--lives is {lives!r}; it must be a whole number, 1 or more.")
-    check_seed(seed)
+    Whole(1).read("lives", lives)
+    SEED.read("seed", seed)
     agent = agent.best if isinstance(agent, Run) else agent if isinstance(agent, Agent) else load_agent(agent)
     agent = agent.elsewhere(morphology, simulator)
     fresh = [life_of(0, number, seed, Stream.EVALUATION, body=agent.body) for number in range(lives)]

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metahebb.configuration import Configuration, configure
+from metahebb.assembly import configure
+from metahebb.configuration import Configuration
 from metahebb.errors import RunError
 from metahebb.evolution.messages import Message, receive, send
 from metahebb.evolution.populations import MirroredPopulation

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from metahebb.configuration import configure
+from metahebb.assembly import configure
 from metahebb.lifetimes import make_slots
 from metahebb.lifetimes.lives import Life, Outcome, life_of
 from metahebb.lifetimes.slots import Slots

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metahebb.configuration import configure
+from metahebb.assembly import configure
 from metahebb.errors import UsageError
 from metahebb.tasks import car_racing
 from metahebb.tasks.car_racing import HostLives, Readout, TracedLives

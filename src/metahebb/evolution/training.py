@@ -11,7 +11,8 @@ import numpy as np
 
 from metahebb.agents import Agent
 from metahebb.analysis.figures import draw_curve
-from metahebb.configuration import Configuration, network_of, task_of
+from metahebb.assembly import network_of, task_of
+from metahebb.configuration import Configuration
 from metahebb.errors import RunError
 from metahebb.evolution import checkpoints
 from metahebb.evolution.checkpoints import Checkpoint

@@ -66,7 +66,8 @@ def _listen(inbox: IO[bytes], messages: queue.SimpleQueue[Message]) -> None:
 def _serve(messages: queue.SimpleQueue[Message], outbox: IO[bytes]) -> None:
     # Heavy imports only now, so that a worker whose parent is already gone ends at once.
     _use_compilation_cache()
-    from metahebb.configuration import configuration_from_json, network_of, task_of
+    from metahebb.assembly import network_of, task_of
+    from metahebb.configuration import configuration_from_json
     from metahebb.evolution.populations import MirroredPopulation, Scaled
     from metahebb.lifetimes import make_slots
     from metahebb.lifetimes.lives import Life

@@ -23,7 +23,8 @@ from typing import Any, Self, TypeAlias
 import jax
 import numpy as np
 
-from metahebb.configuration import Configuration, task_of
+from metahebb.assembly import task_of
+from metahebb.configuration import Configuration
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.messages import Message, receive, send
 from metahebb.evolution.populations import MirroredPopulation

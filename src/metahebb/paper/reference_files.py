@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from metahebb.agents import Agent
-from metahebb.configuration import configure
+from metahebb.assembly import configure
 from metahebb.encoders import ImageEncoder
 from metahebb.errors import UsageError, unknown
 from metahebb.initial_weights import CO_EVOLVED

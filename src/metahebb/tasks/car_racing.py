@@ -118,7 +118,7 @@ def make(options: Options) -> Task:
     simulators = ("jax", "gymnasium")
     if options.simulator not in (None, *simulators):
         raise unknown("simulator", str(options.simulator), simulators)
-    if options.arguments or options.greyscale or options.frame_stack != 1:
+    if options.env_args or options.greyscale or options.frame_stack != 1:
         raise UsageError(
             f"Task {NAME!r} is the paper's; --env-arg, --greyscale and --frame-stack are for gymnasium:<id>."
         )

@@ -107,7 +107,7 @@ def make_bullet(options: Options) -> Task:
 
 
 def _refuse(name: str, options: Options, simulators: tuple[str, ...]) -> None:
-    if options.arguments or options.greyscale or options.frame_stack != 1:
+    if options.env_args or options.greyscale or options.frame_stack != 1:
         raise UsageError(f"Task {name!r} is fixed; --env-arg, --greyscale and --frame-stack are for gymnasium:<id>.")
     if options.simulator is not None and options.simulator not in simulators:
         if not simulators:
