@@ -145,7 +145,7 @@ def part(array: np.ndarray) -> Callable[[Parts, Facts], None]:
 
 
 CHANGES: dict[str, tuple[Callable[[Parts, Facts], None], str]] = {
-    "another format": (lambda parts, facts: facts.update(format=2), "has format 2; this version of metahebb reads formats up to 1: use a newer one"),
+    "another format": (lambda parts, facts: facts.update(format=2), "has format 2; .* up to 1: use a newer"),
     "a configuration of another format": (settings(format=0), "has format 0"),
     "no format": (lambda parts, facts: facts.pop("format"), "not an agent of metahebb"),
     "no record": (lambda parts, facts: facts.pop("record"), "not an agent of metahebb"),
