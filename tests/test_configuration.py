@@ -17,14 +17,7 @@ import pytest
 from metahebb import configuration as module
 from metahebb.agents import load_agent
 from metahebb.assembly import configure, network_of, settings_from, task_of
-from metahebb.configuration import (
-    FORMAT,
-    PRESETS,
-    SETTINGS,
-    Configuration,
-    configuration_from_json,
-    read_configuration,
-)
+from metahebb.configuration import FORMAT, PRESETS, SETTINGS, Configuration, configuration_from_json, read_configuration
 from metahebb.errors import UsageError
 from metahebb.evolution.training import Ending
 from metahebb.settings import Flag, Group, Name, Text, Whole, setting, settings_of

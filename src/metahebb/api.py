@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -11,15 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from metahebb import seeds
 from metahebb.agents import Agent, load_agent, located
 from metahebb.assembly import configure, settings_from
 from metahebb.configuration import SEED, read_configuration
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.evosax_strategies import EvosaxStrategy
-from metahebb.evolution.openai_es import OpenAIES
 from metahebb.evolution.runs import Run, create_run, default_folder, extended, open_run
-from metahebb.evolution.training import Ending, Observer, evolve, live_agent, strategy_of
+from metahebb.evolution.training import Ending, Observer, evolve, live_agent, start_of, strategy_of
 from metahebb.evolution.workers import Workers
 from metahebb.lifetimes.lives import Life, Outcome, life_of
 from metahebb.seeds import Stream
@@ -256,10 +255,7 @@ def live_randomly(
 
 def random_genome(agent: Agent, seed: int, number: int) -> np.ndarray:
     """One of the genomes that the agent's evolution might have started from, float32 [parameters]."""
-    c, network = agent.configuration, agent.network
-    search = OpenAIES(c, network.parameters, network.synaptic_parameters, network.filter_parameters)
-    # Strategies that scale no filters have a filter_scale of 1.
-    return search.scaled(seeds.start(seed, network.parameters, c.start, [number], c.start_scale)[0])
+    return start_of(dataclasses.replace(agent.configuration, seed=seed), agent.network).genome(number)
 
 
 def evaluation_of(outcomes: Sequence[Outcome], seconds: float) -> Evaluation:

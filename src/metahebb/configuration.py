@@ -43,7 +43,6 @@ __all__ = [
 FORMAT = 1
 """The number of the format of run folders and agents: it grows when older versions could not read a newer one."""
 
-OPTIMIZERS = ("sgd", "momentum", "adam")
 STARTS = ("normal", "uniform")
 SEED = Whole(0, 2**63 - 1)
 WORLD, NETWORK, SEARCH, RUN = Group.WORLD, Group.NETWORK, Group.SEARCH, Group.RUN
@@ -117,7 +116,8 @@ class Configuration:
     lr_decay: float = setting(0.995, SEARCH, DECAY, "Times lr, each generation.", only_for="openai-es")
     lr_minimum: float = setting(0.001, SEARCH, NOT_NEGATIVE, "Where its decay ends.", only_for="openai-es")
     optimizer: str = setting(
-        "sgd", SEARCH, Name(lambda: OPTIMIZERS), "What makes a step of the gradient.", only_for="openai-es")
+        "sgd", SEARCH, Name(_keys("evolution.openai_es", "OPTIMIZERS")), "What makes a step of the gradient.",
+        only_for="openai-es")
     penalty: float = setting(
         0.01, SEARCH, NOT_NEGATIVE, "Times the mean square of the genes, subtracted from the fitness.")
 

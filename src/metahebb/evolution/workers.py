@@ -202,7 +202,7 @@ class Workers:
 
     def set_population(self, population: MirroredPopulation) -> None:
         """Tell all workers the population that lives without genomes belong to."""
-        names = ("sigma", "seed", "generation", "scaled")
+        names = ("sigma", "seed", "generation", "filter_scale")
         fields = {name: getattr(population, name) for name in names}
         self._population = Message("population", fields, {"mean": population.mean})
         for worker in self._workers:
