@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from metahebb.errors import UsageError, unknown
+from metahebb.importing import locate_user_module
 from metahebb.initial_weights import CO_EVOLVED, INITIAL_WEIGHTS
 from metahebb.networks import ACTIVATIONS, STORAGE, Network
 from metahebb.normalisers import NORMALISERS
 from metahebb.rules import Rule, load_rule
-from metahebb.tasks import Options, Task, locate_user_module, make_task
+from metahebb.tasks import Options, Task, make_task
 
 __all__ = ["FORMAT", "PRESETS", "Configuration", "configure", "network_of", "read_configuration", "task_of"]
 
