@@ -40,9 +40,9 @@ class VmappedWorld(TracedWorld):
 
     Args:
         reset: ``(key) → (observation, state)``.
-        step: ``(key, state, action) → (observation, state, reward, done, …)``; what follows ``done`` is not looked at.
-            Where an environment has a step that begins the next life by itself and one that does not, give the latter:
-            under ``vmap`` a reset would be computed at each step.
+        step: ``(key, state, action) → (observation, state, reward, done)``, or with ``terminated, truncated`` in the
+            place of ``done``: whichever is true ends the life. A dictionary may follow and is not looked at. A step
+            that begins the next life by itself will do, but under ``vmap`` it computes that at each step.
         observation_space, action_space: of one life, Gymnasium's.
         render: ``(state) → uint8 [height, width, 3]``, called outside of a trace; None where there are no pictures.
     """
@@ -71,9 +71,10 @@ class VmappedWorld(TracedWorld):
     def step(self, state: VmappedState, action: jax.Array) -> TracedStep:
         """Advance all lives by one step."""
         step = state.step + 1
-        observation, inner, reward, done, *_ = self._step(_keys(state.key, step), state.inner, action)
+        observation, inner, reward, *rest = self._step(_keys(state.key, step), state.inner, action)
+        ends = [end.astype(bool) for end in rest if not isinstance(end, dict)]
         after = VmappedState(inner, state.key, step)
-        return TracedStep(after, observation, reward.astype(jnp.float32), done.astype(bool))
+        return TracedStep(after, observation, reward.astype(jnp.float32), functools.reduce(jnp.logical_or, ends))
 
     def render(self, state: VmappedState, slot: int) -> np.ndarray:
         """What the environment draws of one life."""
