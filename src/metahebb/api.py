@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -156,7 +158,7 @@ def train(
     """
     check_resources(workers, time_limit)
     made, genome = prepare(task, run=run, preset=preset, config=config, start_from=start_from, rule=rule, **options)
-    go_on(made, workers=workers, time_limit=time_limit, start=genome, observer=observer)
+    go_on(made, workers=workers, time_limit=time_limit, start=genome, observer=observer, new=True)
     return made
 
 
@@ -195,11 +197,21 @@ def go_on(
     time_limit: float | None = None,
     start: np.ndarray | None = None,
     observer: Observer | None = None,
+    new: bool = False,
 ) -> Ending:
-    """Evolve an opened run, holding its folder; ``time_limit`` in minutes."""
+    """Evolve an opened run, holding its folder; ``time_limit`` in minutes.
+
+    A ``new`` run's folder is removed where only the workers can tell that the input is bad, as with a task that they do
+    not know because the calling script has registered it.
+    """
     seconds = None if time_limit is None else 60 * time_limit
-    with run.opened():
-        return evolve(run, workers=workers, time_limit=seconds, start=start, observer=observer)
+    with contextlib.ExitStack() as afterwards, run.opened():
+        try:
+            return evolve(run, workers=workers, time_limit=seconds, start=start, observer=observer)
+        except UsageError:
+            if new and not run.metrics():
+                afterwards.callback(shutil.rmtree, run.folder, ignore_errors=True)
+            raise
 
 
 def evaluate(

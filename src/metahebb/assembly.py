@@ -8,10 +8,11 @@ from typing import Any
 
 from metahebb.configuration import PRESETS, SETTINGS, Configuration
 from metahebb.errors import UsageError, unknown
+from metahebb.importing import locate_user_module
 from metahebb.networks import Network
 from metahebb.rules import Rule, load_rule
 from metahebb.settings import Group, settings_of
-from metahebb.tasks import Options, Task, locate_user_module, make_task
+from metahebb.tasks import Options, Task, make_task
 
 __all__ = ["bodies_of", "configure", "network_of", "settings_from", "task_of"]
 

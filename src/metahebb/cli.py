@@ -43,9 +43,10 @@ Workers = Annotated[int | None, typer.Option(help="Worker processes; default one
 Imports = Annotated[
     list[str] | None,
     typer.Option(
-        "--import", help="A module (or .py file) that registers environments of your own.", show_default=False
+        "--import", help="A module (or .py file) that registers tasks or environments of your own.", show_default=False
     ),
 ]
+SIMULATOR = SETTINGS["simulator"].help
 Seed = Annotated[int | None, typer.Option(help="Where all randomness comes from.", show_default=False)]
 
 
@@ -185,7 +186,9 @@ def train(
     else:
         made, genome = api.reopen(resume, generations), None
     with showing(made, time_limit) as observer:
-        ending = api.go_on(made, workers=workers, time_limit=time_limit, start=genome, observer=observer)
+        ending = api.go_on(
+            made, workers=workers, time_limit=time_limit, start=genome, observer=observer, new=resume is None
+        )
     reasons = {
         "generations": f"All {made.configuration.generations} generations are done",
         "target": f"The validation reached the target of {made.configuration.target:g}"
@@ -217,7 +220,7 @@ def evaluate(
         list[str] | None,
         typer.Option(help="A body to live in, where the task has bodies; may be repeated.", show_default=False),
     ] = None,
-    simulator: Annotated[str | None, typer.Option(help="Where the task has several.", show_default=False)] = None,
+    simulator: Annotated[str | None, typer.Option(help=SIMULATOR, show_default=False)] = None,
     workers: Workers = None,
 ) -> None:
     """Score an agent on fresh lives that no training has used."""
@@ -272,7 +275,7 @@ def watch(
     morphology: Annotated[
         str | None, typer.Option(help="The body to live in, where the task has bodies.", show_default=False)
     ] = None,
-    simulator: Annotated[str | None, typer.Option(help="Where the task has several.", show_default=False)] = None,
+    simulator: Annotated[str | None, typer.Option(help=SIMULATOR, show_default=False)] = None,
 ) -> None:
     """Film one life: the world as it renders itself, and the plastic weights, changing."""
     from metahebb import api
@@ -310,7 +313,7 @@ def list_tasks(imports: Imports = None) -> None:
     stdout.print("Not available here:")
     for name, reason in (row for row in rows if len(row) == 2):
         stdout.print(f"  {name}: {_escaped(reason)}")
-    stdout.print("Any other registered environment: gymnasium:<id>, with --import for a module that registers it.")
+    stdout.print("Tasks and environments (gymnasium:<id>) of your own: --import FILE, which registers them.")
     stdout.print("Atari: gymnasium:ALE/<game>-v5, such as gymnasium:ALE/Breakout-v5.")
 
 

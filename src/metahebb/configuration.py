@@ -73,9 +73,9 @@ class Configuration:
     greyscale: bool = setting(False, WORLD, Flag(), "See images in grey.")
     frame_stack: int = setting(1, WORLD, Whole(1), "The latest frames, seen at once.")
     imports: tuple[str, ...] = setting(
-        (), WORLD, Names(), "A module (or .py file) that registers environments of your own.", option="import")
+        (), WORLD, Names(), "A module (or .py file) that registers tasks or environments of your own.", option="import")
     simulator: str | None = setting(
-        None, WORLD, Text(), "car-racing: jax or gymnasium; quadruped-bullet: exact or merged.")
+        None, WORLD, Text(), "The simulator: jax or gymnasium (car-racing), exact or merged (quadruped-bullet).")
     morphologies: tuple[str, ...] = setting(
         (), WORLD, Names(), "A body to live in, where the task has bodies; may be repeated.", option="morphology")
 

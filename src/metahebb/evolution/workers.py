@@ -29,7 +29,7 @@ from metahebb.errors import RunError, UsageError
 from metahebb.evolution.messages import Message, receive, send
 from metahebb.evolution.populations import MirroredPopulation
 from metahebb.lifetimes.lives import Life, Outcome
-from metahebb.worlds import is_traced
+from metahebb.worlds import TracedWorld
 
 __all__ = ["Workers"]
 
@@ -156,9 +156,8 @@ def cores() -> int:
 
 def on_accelerator(configuration: Configuration) -> bool:
     """Whether lives are advanced by JAX's accelerator: it is for worlds written in JAX, many lives at once."""
-    # Or JAX takes most of the accelerator's memory for the process that asks first.
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    return jax.default_backend() != "cpu" and is_traced(task_of(configuration).make_world(1, False))
+    task = task_of(configuration)
+    return jax.default_backend() != "cpu" and isinstance(task.make_world(1, False), TracedWorld)
 
 
 class Workers:
