@@ -24,7 +24,7 @@ from benchmarks import full_lives
 from benchmarks.harness import Part, Row
 from benchmarks.training import Training
 from metahebb import seeds
-from metahebb.configuration import configure
+from metahebb.assembly import configure
 from metahebb.lifetimes import make_slots
 from metahebb.lifetimes.lives import life_of
 from metahebb.lifetimes.slots import compiler_options

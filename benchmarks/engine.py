@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.harness import Row
 from metahebb import seeds
 from metahebb.agents import Agent
-from metahebb.configuration import configure
+from metahebb.assembly import configure
 from metahebb.encoders import VectorEncoder
 from metahebb.evolution import checkpoints
 from metahebb.evolution.checkpoints import Checkpoint

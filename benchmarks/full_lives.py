@@ -9,8 +9,7 @@ import dataclasses
 
 import jax
 
-from metahebb.tasks import car_racing, registry
-from metahebb.tasks.task import Options, Task
+from metahebb.tasks import Options, Task, car_racing, register_task
 from metahebb.worlds import TracedStep
 
 NAME = "car-racing-in-full"
@@ -22,7 +21,7 @@ class FullLives(car_racing.TracedLives):
     def step(self, state: car_racing.LifeState, action: jax.Array) -> TracedStep:
         """Advance all lives by one step."""
         after = super().step(state, action)
-        return after._replace(terminated=after.state.steps >= car_racing.STEPS)
+        return after._replace(ended=after.state.steps >= car_racing.STEPS)
 
 
 def make(options: Options) -> Task:
@@ -30,4 +29,4 @@ def make(options: Options) -> Task:
     return dataclasses.replace(car_racing.make(options), name=NAME, make_world=lambda slots, render: FullLives())
 
 
-registry.NAMED_TASKS[NAME] = make
+register_task(NAME, make)

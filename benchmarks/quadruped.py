@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.harness import Part, Row
 from benchmarks.training import Training
 from metahebb import seeds
-from metahebb.configuration import configure
+from metahebb.assembly import configure
 from metahebb.lifetimes.slots import compiler_options
 from metahebb.tasks.quadruped import QuadrupedLives
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from metahebb.configuration import configure
+from metahebb.assembly import configure
 from metahebb.evolution.runs import Run, create_run
 from metahebb.evolution.training import Observer, evolve
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import metahebb
-from metahebb.configuration import configure
+from metahebb.assembly import configure
 from metahebb.evolution.workers import on_accelerator
 from metahebb.worlds.car_racing import CarRacing
 

@@ -15,7 +15,8 @@ import safetensors
 import safetensors.numpy
 
 from metahebb.agents import Agent, load_agent, located, portable
-from metahebb.configuration import Configuration, configure
+from metahebb.assembly import configure
+from metahebb.configuration import Configuration
 from metahebb.errors import RunError, UsageError
 
 TASK = "gymnasium:CartPole-v1"
@@ -178,7 +179,7 @@ def part(array: np.ndarray) -> Callable[[Parts, Facts], None]:
 
 
 CHANGES: dict[str, tuple[Callable[[Parts, Facts], None], str]] = {
-    "another format": (lambda parts, facts: facts.update(format=2), "has format 2; this version reads format 1"),
+    "another format": (lambda parts, facts: facts.update(format=2), "has format 2; .* up to 1: use a newer"),
     "a configuration of another format": (settings(format=0), "has format 0"),
     "no format": (lambda parts, facts: facts.pop("format"), "not an agent of metahebb"),
     "no record": (lambda parts, facts: facts.pop("record"), "not an agent of metahebb"),

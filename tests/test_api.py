@@ -17,7 +17,7 @@ import pytest
 
 import metahebb as package
 from metahebb import UsageError
-from metahebb.configuration import configure
+from metahebb.assembly import configure
 from metahebb.evolution.training import strategy_of
 from metahebb.rules import load_rule
 from support import ENVIRONMENTS, tree
@@ -233,3 +233,29 @@ def test_metrics_are_mirrored_to_tensorboard(tmp_path: Path) -> None:
     assert [float(make_ndarray(proto)) for proto in mirrored] == pytest.approx(
         [line["fitness_mean"] for line in run.metrics()]
     )
+
+
+def test_a_configuration_of_another_task_brings_its_network_and_search_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "config.json"
+    c = configure("gymnasium:CartPole-v1", frame_stack=2, hidden=(5,), lr=0.3, seed=8, validation_lives=3)[0]
+    assert c.target == 475
+    file.write_text(json.dumps(c.to_json()))
+    same, other = package.api.prepare(config=file)[0], package.api.prepare("gymnasium:Pendulum-v1", config=file)[0]
+    assert same.configuration == c
+    expected = configure("gymnasium:Pendulum-v1", hidden=(5,), lr=0.3, seed=8, validation_lives=3)[0]
+    assert (other.configuration, expected.target) == (expected, None)
+
+
+def test_what_a_configuration_says_of_another_strategy_or_of_plasticity_gives_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(configure(TASK, rule="oja", lr=0.3, coefficients="float16", **OURS)[0].to_json()))
+    static = package.api.prepare(config=file, static=True)[0].configuration
+    assert (static.rule, static.coefficients, static.normaliser, static.lr) == ("ABCD_lr", "float32", "none", 0.3)
+    snes = package.api.prepare(config=file, strategy="SNES")[0].configuration
+    assert (snes.rule, snes.lr) == ("oja", 0.05)

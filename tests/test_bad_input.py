@@ -129,9 +129,20 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
     "a configuration that is not there": (["--config", "nothing.json"], ["no configuration file 'nothing.json'"]),
     "a configuration that is none": (["--config", "rules.py"], ["'rules.py'", "not a configuration"]),
     "a configuration of another kind": (["--config", "other.json"], ["'other.json'", "not a configuration"]),
-    "a configuration of another format": (["--config", "future.json"], ["'future.json'", "format 99", "format 1"]),
+    "a configuration of another format": (
+        ["--config", "future.json"],
+        ["'future.json'", "format 99", "up to 1"],
+    ),
     "a configuration with a typo": (["--config", "typo.json"], ["'popluation'", "Did you mean 'population'"]),
-    "a configuration with a wrong type": (["--config", "type.json"], ["type.json", "hidden is 4"]),
+    "a configuration with a wrong type": (["--config", "type.json"], ["type.json", "--hidden is 4"]),
+    "a configuration and a preset": (
+        ["--config", "run/config.json", "--preset", "paper"],
+        ["--config", "--preset paper", "leave one of them out"],
+    ),
+    "a rule for a static configuration": (
+        ["--config", "static.json", "--rule", "oja"],
+        ["--static networks have no rule", "do without that --config"],
+    ),
     "an agent that is not there": ([TASK, "--from", "nobody"], ["no agent or run at 'nobody'"]),
     "an agent that is cut off": ([TASK, "--from", "cut.safetensors"], ["'cut.safetensors'", "cut off"]),
     "an agent that is none": ([TASK, "--from", "rules.py"], ["'rules.py'", "not an agent"]),
@@ -143,11 +154,11 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
         ["gymnasium:CartPole-v1", "--from", "agent.safetensors"],
         ["'gymnasium:Target-v0'", "'gymnasium:CartPole-v1'", "does not fit"],
     ),
-    "an agent of another format": ([TASK, "--from", "future.safetensors"], ["format 99", "format 1"]),
+    "an agent of another format": ([TASK, "--from", "future.safetensors"], ["format 99", "formats up to 1"]),
     "an agent with NaN": ([TASK, "--from", "nan.safetensors"], ["'nan.safetensors'", "not finite"]),
     "a run to resume that is not there": (["--resume", "nowhere"], ["no run folder 'nowhere'"]),
     "a run to resume that is none": (["--resume", "folder"], ["'folder' is not a run", "config.json"]),
-    "a run to resume of another format": (["--resume", "future"], ["format 99", "format 1"]),
+    "a run to resume of another format": (["--resume", "future"], ["format 99", "formats up to 1"]),
     "a run to resume with other settings": (
         [TASK, "--resume", "run", "--sigma", "0.2"],
         ["--resume", "leave out", "--sigma", "TASK"],
@@ -196,7 +207,7 @@ def things(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "def silent(pre, post, weight, A): pass\n"
         "def nowhere(pre, post, weight, A): return A * (pre - pre) / (post - post)\n"
     )
-    configuration, _, network = package.configuration.configure(TASK, imports=(str(ENVIRONMENTS),), **SMALL)
+    configuration, _, network = package.assembly.configure(TASK, imports=(str(ENVIRONMENTS),), **SMALL)
     create_run(configuration, folder / "run")
     written = configuration.to_json()
     for name, content in {
@@ -204,6 +215,7 @@ def things(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "typo": written | {"popluation": 4},
         "type": written | {"hidden": 4},
         "other": [1, 2],
+        "static": written | {"static": True, "normaliser": "none"},
     }.items():
         (folder / f"{name}.json").write_text(json.dumps(content))
     shutil.copytree(folder / "run", folder / "future")

@@ -16,7 +16,7 @@ import pytest
 
 import metahebb as package
 from metahebb import Run
-from metahebb.configuration import configure
+from metahebb.assembly import configure
 from support import ENVIRONMENTS, Answer, alive, options, result, tree, wait_for, workers_of
 
 pytestmark = [

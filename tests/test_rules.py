@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metahebb.configuration import configure
+from metahebb.assembly import configure
 from metahebb.errors import UsageError
 from metahebb.rules import RULES, load_rule
 from metahebb.source import write_rule

@@ -17,7 +17,8 @@ import safetensors.numpy
 
 import metahebb as package
 from metahebb import RunError, UsageError, trust
-from metahebb.configuration import Configuration, configure
+from metahebb.assembly import configure
+from metahebb.configuration import Configuration
 from metahebb.evolution.runs import create_run
 from metahebb.evolution.workers import Workers
 from support import Answer, result, tree
@@ -68,7 +69,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     before = set(sys.modules)
     yield folder
     for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None) or "").startswith((str(tmp_path), "/tmp/metahebb-")):
+        if name == "this" or str(getattr(sys.modules[name], "__file__", None) or "").startswith(
+            (str(tmp_path), "/tmp/metahebb-")
+        ):
             del sys.modules[name]
 
 
@@ -135,8 +138,7 @@ def test_a_strangers_code_is_not_run(case: str, here: Path, metahebb: Callable[.
     with pytest.raises(UsageError):
         package.load(agent)
     assert tree(here) == before
-    assert "this" not in sys.modules
-    assert "strange" not in sys.modules
+    assert not {"this", "strange"} & {*sys.modules}
 
 
 def test_a_refusal_says_what_would_run_and_how_to_run_it(here: Path, metahebb: Callable[..., Answer]) -> None:
@@ -300,6 +302,19 @@ def test_a_module_of_the_working_directory_cannot_travel(here: Path) -> None:
     with pytest.raises(UsageError, match=r"--import names the module 'a_package.envs', which is not installed"):
         package.train("gymnasium:Packaged-v0", imports=["a_package.envs"], run="run", workers=1, **SMALL)
     assert not (here / "run").exists()
+
+
+def test_a_module_of_the_working_directory_does_not_stand_in_for_an_installed_one(
+    here: Path, nothing_known: Callable[[], None]
+) -> None:
+    """One has trained with a package; a stranger's folder, in which one is, has a file of its name."""
+    run = package.train("gymnasium:CartPole-v1", imports=["this"], run="run", workers=1, **SMALL)
+    nothing_known()
+    assert package.load(run.folder).configuration.imports == ("this",)
+    (here / "this.py").write_text(f"open({str(here / 'trace')!r}, 'w')\n")
+    with pytest.raises(UsageError, match=r"'this', but '.*here/this.py' would be imported in its place"):
+        package.load(run.folder)
+    assert not (here / "trace").exists()
 
 
 def test_a_module_in_a_tasks_id_is_written_down_as_an_import(here: Path) -> None:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from metahebb.paper.reference_files import import_reference as import_reference
     from metahebb.rules import RULES as RULES
     from metahebb.rules import Rule as Rule
+    from metahebb.tasks import register_task as register_task
 
 _PUBLIC = {
     "Agent": "agents",
@@ -65,6 +66,7 @@ _PUBLIC = {
     "import_reference": "paper.reference_files",
     "load": "api",
     "open_run": "evolution.runs",
+    "register_task": "tasks",
     "resume": "api",
     "train": "api",
 }

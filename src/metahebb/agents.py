@@ -21,11 +21,13 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from metahebb.configuration import FORMAT, Configuration, bodies_of, configuration_from_json, network_of, task_of
+from metahebb.assembly import bodies_of, network_of, task_of
+from metahebb.configuration import FORMAT, Configuration, check_format, configuration_from_json
 from metahebb.errors import UsageError
 from metahebb.files import replacing, writing
+from metahebb.importing import locate_user_module
 from metahebb.networks import Network
-from metahebb.tasks import Task, locate_user_module
+from metahebb.tasks import Task
 from metahebb.trust import Code, code_of, copy_code, find_code, signed, split_task, with_code
 
 __all__ = ["Agent", "load_agent", "located", "portable"]
@@ -140,9 +142,8 @@ def load_agent(path: str | Path, *, imports: Iterable[str] = (), trust_code: boo
         number, settings, record = facts["format"], facts["configuration"], dict(facts["record"])
     except (KeyError, TypeError, ValueError, RecursionError) as e:
         raise UsageError(f"{str(path)!r} is a safetensors file, but not an agent of metahebb.") from e
-    if number != FORMAT:
-        raise UsageError(f"The agent {str(path)!r} has format {number!r}; this version reads format {FORMAT}.")
     source = f"The agent {str(path)!r}"
+    check_format(number, source)
     # The first agents have no checksum, and nothing that is not among these facts.
     if (checksum is not None or len(facts) > 3) and checksum != _checksum(parts, facts):
         raise UsageError(f"{source} is damaged: its checksum differs; take it from where it came from again.")

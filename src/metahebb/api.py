@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import math
+import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,26 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from metahebb import seeds
 from metahebb.agents import Agent, load_agent, located
-from metahebb.configuration import Configuration, check_seed, configure, read_configuration
+from metahebb.assembly import configure, settings_from
+from metahebb.configuration import SEED, Configuration, read_configuration
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.evosax_strategies import EvosaxStrategy
-from metahebb.evolution.openai_es import OpenAIES
 from metahebb.evolution.runs import Run, create_run, default_folder, extended, open_run
-from metahebb.evolution.training import Ending, Observer, evolve, live_agent, strategy_of
+from metahebb.evolution.training import Ending, Observer, evolve, live_agent, start_of, strategy_of
 from metahebb.evolution.workers import Workers
 from metahebb.lifetimes.lives import Life, Outcome, life_of
 from metahebb.seeds import Stream
+from metahebb.settings import Group, Number, Whole
 from metahebb.source import write_rule
 from metahebb.trust import new_folder, remember, split_task
 
 __all__ = ["Evaluation", "evaluate", "load", "prepare", "resume", "train"]
-
-WORLD_SETTINGS = ("env_args", "greyscale", "frame_stack", "imports", "simulator", "morphologies")
-NETWORK_SETTINGS = (
-    "rule", "rule_digest", "static", "initial_weights", "normaliser", "hidden", "activation", "coefficients",
-)  # fmt: skip
 
 RANDOM_GENOMES = 100
 """random genomes that an evaluation holds at a time: 183 MB of the paper's vision network"""
@@ -112,35 +108,31 @@ def prepare(
 
     Returns the run and the genome that it starts from (None for random ones). The parameters are those of ``train``.
     """
-    given = {name: value for name, value in options.items() if value is not None}
-    imports = given.get("imports", ())
+    imports = tuple(options.get("imports") or ())
     if callable(rule):
         rule = write_rule(rule, new_folder())
-    if rule is not None:
-        given["rule"] = rule
+    base: dict[str, Any] = {}
     if config is not None:
-        c = read_configuration(Path(config))
+        if preset is not None:
+            raise UsageError(f"--config and --preset {preset} both bring settings; leave one of them out.")
+        read = read_configuration(Path(config))
         if rule is not None:
-            c = dataclasses.replace(c, rule=Configuration.rule, rule_digest=None)
+            read = dataclasses.replace(read, rule=Configuration.rule, rule_digest=None)
         source = f"The configuration {str(config)!r}"
-        read = dataclasses.asdict(located(c, Path(config).parent, source, imports=imports, trust_code=trust_code))
-        given = {**read, **given}
-        task = task or read["task"]
-        given.pop("task", None)
+        read = located(read, Path(config).parent, source, imports=imports, trust_code=trust_code)
+        task = task or read.task
+        base |= settings_from(read, task, Group.NETWORK, Group.SEARCH, Group.RUN)
     if task is None:
         raise UsageError("No task was given; `metahebb tasks` lists them.")
-    agent = None if start_from is None else _agent_of(start_from, imports, trust_code)
     # What a run writes down names its modules as imports, and none in the id.
     task, modules = split_task(task)
     if modules:
-        given["imports"] = (*imports, *modules)
+        options["imports"] = (*imports, *modules)
+    agent = None if start_from is None else _agent_of(start_from, imports, trust_code)
     if agent is not None:
-        # The network, and on its own task the world, are the agent's; what evolves it further is the caller's.
-        its = list(NETWORK_SETTINGS)
-        if agent.configuration.task == task:
-            its += WORLD_SETTINGS
-        given = {name: getattr(agent.configuration, name) for name in its} | given
-    configuration, _, network = configure(task, preset, **given)
+        # What evolves it further is the caller's.
+        base |= settings_from(agent.configuration, task, Group.NETWORK)
+    configuration, _, network = configure(task, preset, base=base, rule=rule, **options)
     if agent is not None and agent.network.genome != network.genome:
         raise UsageError(
             f"The agent is one of task {agent.configuration.task!r} with {agent.network.parameters:,} parameters; "
@@ -188,7 +180,7 @@ def train(
     made, genome = prepare(
         task, run=run, preset=preset, config=config, start_from=start_from, rule=rule, trust_code=trust_code, **options
     )
-    go_on(made, workers=workers, time_limit=time_limit, start=genome, observer=observer)
+    go_on(made, workers=workers, time_limit=time_limit, start=genome, observer=observer, new=True)
     return made
 
 
@@ -220,10 +212,10 @@ def reopen(folder: str | Path, generations: int | None = None, *, trust_code: bo
 
 def check_resources(workers: int | None, time_limit: float | None) -> None:
     """Raise UsageError for a number of workers or a time limit (minutes) that makes no sense."""
-    if workers is not None and (not isinstance(workers, int) or workers < 1):
-        raise UsageError(f"--workers is {workers!r}; it must be a whole number, 1 or more.")
-    if time_limit is not None and not (math.isfinite(time_limit) and time_limit > 0):
-        raise UsageError(f"--time-limit is {time_limit!r}; it must be a finite number of minutes above 0.")
+    if workers is not None:
+        Whole(1).read("workers", workers)
+    if time_limit is not None:
+        Number(above=0, unit="minutes").read("time-limit", time_limit)
 
 
 def go_on(
@@ -233,11 +225,21 @@ def go_on(
     time_limit: float | None = None,
     start: np.ndarray | None = None,
     observer: Observer | None = None,
+    new: bool = False,
 ) -> Ending:
-    """Evolve an opened run, holding its folder; ``time_limit`` in minutes."""
+    """Evolve an opened run, holding its folder; ``time_limit`` in minutes.
+
+    A ``new`` run's folder is removed where only the workers can tell that the input is bad, as with a task that they do
+    not know because the calling script has registered it.
+    """
     seconds = None if time_limit is None else 60 * time_limit
-    with run.opened():
-        return evolve(run, workers=workers, time_limit=seconds, start=start, observer=observer)
+    with contextlib.ExitStack() as afterwards, run.opened():
+        try:
+            return evolve(run, workers=workers, time_limit=seconds, start=start, observer=observer)
+        except UsageError:
+            if new and not run.metrics():
+                afterwards.callback(shutil.rmtree, run.folder, ignore_errors=True)
+            raise
 
 
 def evaluate(
@@ -261,9 +263,8 @@ def evaluate(
     simulators. ``imports`` and ``trust_code`` are as for ``load``.
     """
     check_resources(workers, None)
-    if not isinstance(lives, int) or lives < 1:
-        raise UsageError(f"--lives is {lives!r}; it must be a whole number, 1 or more.")
-    check_seed(seed)
+    Whole(1).read("lives", lives)
+    SEED.read("seed", seed)
     agent = _agent_of(agent, imports, trust_code).elsewhere(morphology, simulator)
     fresh = [life_of(0, number, seed, Stream.EVALUATION, body=agent.body) for number in range(lives)]
     with Workers(agent.configuration, workers) as pool:
@@ -301,10 +302,7 @@ def live_randomly(
 
 def random_genome(agent: Agent, seed: int, number: int) -> np.ndarray:
     """One of the genomes that the agent's evolution might have started from, float32 [parameters]."""
-    c, network = agent.configuration, agent.network
-    search = OpenAIES(c, network.parameters, network.synaptic_parameters, network.filter_parameters)
-    # Strategies that scale no filters have a filter_scale of 1.
-    return search.scaled(seeds.start(seed, network.parameters, c.start, [number], c.start_scale)[0])
+    return start_of(dataclasses.replace(agent.configuration, seed=seed), agent.network).genome(number)
 
 
 def evaluation_of(outcomes: Sequence[Outcome], seconds: float) -> Evaluation:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import itertools
-import json
 import os
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -14,9 +16,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from metahebb import __version__
+from metahebb.configuration import SETTINGS
 from metahebb.errors import MetahebbError, UsageError
 from metahebb.json_text import json_text
 from metahebb.printing import console
+from metahebb.settings import Name, Setting
 
 if TYPE_CHECKING:
     from metahebb.agents import Agent
@@ -40,9 +44,10 @@ Workers = Annotated[int | None, typer.Option(help="Worker processes; default one
 Imports = Annotated[
     list[str] | None,
     typer.Option(
-        "--import", help="A module (or .py file) that registers environments of your own.", show_default=False
+        "--import", help="A module (or .py file) that registers tasks or environments of your own.", show_default=False
     ),
 ]
+SIMULATOR = SETTINGS["simulator"].help
 TrustCode = Annotated[
     bool,
     typer.Option(
@@ -57,6 +62,8 @@ def main() -> NoReturn:
     # pygame greets on standard output, which may be JSON.
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "hide")
     command = typer.main.get_command(app)
+    if sys.argv[1:2] == ["train"] and {"--help", "-h"} & {*sys.argv}:
+        _list_accepted_names(command.commands["train"].params)  # type: ignore[attr-defined]
     try:
         code = command.main(standalone_mode=False)
     except MetahebbError as e:
@@ -102,29 +109,36 @@ def _fail(sentence: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _pairs(given: list[str] | None, option: str) -> dict[str, Any] | None:
-    """key=value options: values are JSON where they can be read as such, else text."""
-    if given is None:
-        return None
-    pairs = {}
-    for item in given:
-        key, equals, value = item.partition("=")
-        if not equals or not key:
-            raise UsageError(f"{option} {item!r} is not of the form key=value.")
-        try:
-            pairs[key] = json.loads(value)
-        except json.JSONDecodeError:
-            pairs[key] = {"True": True, "False": False, "None": None}.get(value, value)
-    return pairs
+def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option for each setting of ``Configuration``, which it takes by name in ``settings``."""
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    options = [_option_of(setting) for setting in SETTINGS.values() if setting.option is not None]
+    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *options)]
+
+    @functools.wraps(command)
+    def with_settings(**given: Any) -> None:
+        command(**given)
+
+    # Typer reads both.
+    with_settings.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_settings.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return with_settings
 
 
-def _sizes(given: str | None) -> tuple[int, ...] | None:
-    if given is None:
-        return None
-    try:
-        return tuple(int(size) for size in given.split(",") if size.strip())
-    except ValueError as e:
-        raise UsageError(f"--hidden is {given!r}; it must be whole numbers, such as 128,64.") from e
+def _option_of(setting: Setting) -> inspect.Parameter:
+    name = f"--{setting.option}"
+    names = f"{name}/--no-{setting.option}" if setting.kind.parameter is bool else name
+    option = typer.Option(names, help=setting.help, show_default=False, rich_help_panel=setting.group.value)
+    annotation: Any = Annotated[setting.kind.parameter | None, option]
+    return inspect.Parameter(setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _list_accepted_names(parameters: Iterable[Any]) -> None:
+    """Add to the help of options what they accept: only where help is asked for, since the lists' modules are slow."""
+    for parameter in parameters:
+        kind = SETTINGS[parameter.name].kind if parameter.name in SETTINGS else None
+        if isinstance(kind, Name):
+            parameter.help = f"{parameter.help} One of {', '.join(kind.accepted())}."
 
 
 @app.callback(invoke_without_command=True)
@@ -137,6 +151,7 @@ def version(
 
 
 @app.command()
+@_with_settings
 def train(
     task: Annotated[str | None, typer.Argument(help="Such as gymnasium:CartPole-v1.", show_default=False)] = None,
     run: Annotated[Path | None, typer.Option(help="The run's folder; default runs/TASK-N.", show_default=False)] = None,
@@ -154,209 +169,18 @@ def train(
         float | None,
         typer.Option(help="Minutes after which the run ends with the generation.", show_default=False),
     ] = None,
+    trust_code: TrustCode = False,
     workers: Workers = None,
-    rule: Annotated[
-        str | None,
-        typer.Option(
-            help="A rule (see `metahebb rules`), or my_rules.py:my_rule.",
-            show_default=False,
-            rich_help_panel="Network",
-        ),
-    ] = None,
-    static: Annotated[
-        bool | None,
-        typer.Option(
-            "--static",
-            help="Evolve the weights; nothing changes in life.",
-            show_default=False,
-            rich_help_panel="Network",
-        ),
-    ] = None,
-    initial_weights: Annotated[
-        str | None,
-        typer.Option(help="What a life starts with, or co-evolved.", show_default=False, rich_help_panel="Network"),
-    ] = None,
-    normaliser: Annotated[
-        str | None,
-        typer.Option(help="none, max-abs, l2 or clip.", show_default=False, rich_help_panel="Network"),
-    ] = None,
-    hidden: Annotated[
-        str | None,
-        typer.Option(help="Hidden layers' sizes: 128,64.", show_default=False, rich_help_panel="Network"),
-    ] = None,
-    activation: Annotated[
-        str | None,
-        typer.Option(help="tanh, sigmoid, relu or linear.", show_default=False, rich_help_panel="Network"),
-    ] = None,
-    coefficients: Annotated[
-        str | None,
-        typer.Option(
-            help="Stored as float32 or float16, the faster in large networks.",
-            show_default=False,
-            rich_help_panel="Network",
-        ),
-    ] = None,
-    env_arg: Annotated[
-        list[str] | None,
-        typer.Option(help="key=value for the environment.", show_default=False, rich_help_panel="Environment"),
-    ] = None,
-    frame_stack: Annotated[
-        int | None,
-        typer.Option(help="Frames seen at once.", show_default=False, rich_help_panel="Environment"),
-    ] = None,
-    greyscale: Annotated[
-        bool | None,
-        typer.Option("--greyscale", help="See images in grey.", show_default=False, rich_help_panel="Environment"),
-    ] = None,
-    imports: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--import",
-            help="A module (or .py file) that registers environments of your own.",
-            show_default=False,
-            rich_help_panel="Environment",
-        ),
-    ] = None,
-    morphology: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A body to live in, where a task has bodies.", show_default=False, rich_help_panel="Environment"
-        ),
-    ] = None,
-    simulator: Annotated[
-        str | None,
-        typer.Option(help="Where a task has several.", show_default=False, rich_help_panel="Environment"),
-    ] = None,
-    strategy: Annotated[
-        str | None,
-        typer.Option(help="openai-es, or a strategy of evosax.", show_default=False, rich_help_panel="Search"),
-    ] = None,
-    strategy_option: Annotated[
-        list[str] | None,
-        typer.Option(help="key=value for a strategy of evosax.", show_default=False, rich_help_panel="Search"),
-    ] = None,
-    population: Annotated[
-        int | None, typer.Option(help="Members.", show_default=False, rich_help_panel="Search")
-    ] = None,
-    generations: Annotated[
-        int | None,
-        typer.Option(help="When to end; with --resume, the new end.", show_default=False, rich_help_panel="Search"),
-    ] = None,
-    lives: Annotated[
-        int | None,
-        typer.Option(help="Lives per member and generation.", show_default=False, rich_help_panel="Search"),
-    ] = None,
-    paired_lives: Annotated[
-        bool | None,
-        typer.Option(
-            "--paired-lives/--no-paired-lives",
-            help="Mirrored members share their lives' seeds.",
-            show_default=False,
-            rich_help_panel="Search",
-        ),
-    ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(help="Starting genes: normal or uniform.", show_default=False, rich_help_panel="Search"),
-    ] = None,
-    start_scale: Annotated[
-        float | None, typer.Option(help="Times the starting genes.", show_default=False, rich_help_panel="Search")
-    ] = None,
-    filter_scale: Annotated[
-        float | None,
-        typer.Option(
-            help="Times the filters' starting genes, samples and updates.",
-            show_default=False,
-            rich_help_panel="Search",
-        ),
-    ] = None,
-    sigma: Annotated[
-        float | None,
-        typer.Option(help="Deviation of the samples.", show_default=False, rich_help_panel="Search"),
-    ] = None,
-    sigma_decay: Annotated[
-        float | None, typer.Option(help="Per generation.", show_default=False, rich_help_panel="Search")
-    ] = None,
-    sigma_minimum: Annotated[
-        float | None, typer.Option(help="Where the decay ends.", show_default=False, rich_help_panel="Search")
-    ] = None,
-    lr: Annotated[
-        float | None, typer.Option(help="Learning rate.", show_default=False, rich_help_panel="Search")
-    ] = None,
-    lr_decay: Annotated[
-        float | None, typer.Option(help="Per generation.", show_default=False, rich_help_panel="Search")
-    ] = None,
-    lr_minimum: Annotated[
-        float | None, typer.Option(help="Where the decay ends.", show_default=False, rich_help_panel="Search")
-    ] = None,
-    optimizer: Annotated[
-        str | None, typer.Option(help="sgd, momentum or adam.", show_default=False, rich_help_panel="Search")
-    ] = None,
-    penalty: Annotated[
-        float | None,
-        typer.Option(help="Times the mean square of the genes.", show_default=False, rich_help_panel="Search"),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(help="Where all randomness comes from.", show_default=False, rich_help_panel="Search"),
-    ] = None,
-    validate_every: Annotated[
-        int | None,
-        typer.Option(help="Generations between validations.", show_default=False, rich_help_panel="Search"),
-    ] = None,
-    validation_lives: Annotated[
-        int | None, typer.Option(help="Lives of a validation.", show_default=False, rich_help_panel="Search")
-    ] = None,
-    target: Annotated[
-        float | None,
-        typer.Option(
-            help="Validation score that ends the run; default the environment's own.",
-            show_default=False,
-            rich_help_panel="Search",
-        ),
-    ] = None,
+    **settings: Any,
 ) -> None:
     """Evolve plasticity rules for a task, or continue a run."""
-    settings: dict[str, Any] = {
-        "rule": rule,
-        "static": static,
-        "initial_weights": initial_weights,
-        "normaliser": normaliser,
-        "hidden": _sizes(hidden),
-        "activation": activation,
-        "coefficients": coefficients,
-        "env_args": _pairs(env_arg, "--env-arg"),
-        "frame_stack": frame_stack,
-        "greyscale": greyscale,
-        "imports": tuple(imports) if imports else None,
-        "morphologies": tuple(morphology) if morphology else None,
-        "simulator": simulator,
-        "strategy": strategy,
-        "strategy_options": _pairs(strategy_option, "--strategy-option"),
-        "population": population,
-        "lives": lives,
-        "paired_lives": paired_lives,
-        "start": start,
-        "start_scale": start_scale,
-        "filter_scale": filter_scale,
-        "sigma": sigma,
-        "sigma_decay": sigma_decay,
-        "sigma_minimum": sigma_minimum,
-        "lr": lr,
-        "lr_decay": lr_decay,
-        "lr_minimum": lr_minimum,
-        "optimizer": optimizer,
-        "penalty": penalty,
-        "seed": seed,
-        "validate_every": validate_every,
-        "validation_lives": validation_lives,
-        "target": target,
-    }
+    settings = {name: value for name, value in settings.items() if value is not None}
+    generations = settings.pop("generations", None)
     from metahebb import api
     from metahebb.progress import showing
 
     if resume is not None:
-        given = [f"--{name.replace('_', '-')}" for name, value in settings.items() if value is not None]
+        given = [f"--{SETTINGS[name].option}" for name in settings]
         given += [name for name, value in (("TASK", task), ("--run", run), ("--preset", preset)) if value is not None]
         given += [name for name, value in (("--config", config), ("--from", start_from)) if value is not None]
         if given:
@@ -369,13 +193,16 @@ def train(
             preset=preset,
             config=config,
             start_from=start_from,
+            trust_code=trust_code,
             generations=generations,
-            **settings,
+            **{name: SETTINGS[name].parse(value) for name, value in settings.items()},
         )
     else:
-        made, genome = api.reopen(resume, generations), None
+        made, genome = api.reopen(resume, generations, trust_code=trust_code), None
     with showing(made, time_limit) as observer:
-        ending = api.go_on(made, workers=workers, time_limit=time_limit, start=genome, observer=observer)
+        ending = api.go_on(
+            made, workers=workers, time_limit=time_limit, start=genome, observer=observer, new=resume is None
+        )
     reasons = {
         "generations": f"All {made.configuration.generations} generations are done",
         "target": f"The validation reached the target of {made.configuration.target:g}"
@@ -407,7 +234,7 @@ def evaluate(
         list[str] | None,
         typer.Option(help="A body to live in, where the task has bodies; may be repeated.", show_default=False),
     ] = None,
-    simulator: Annotated[str | None, typer.Option(help="Where the task has several.", show_default=False)] = None,
+    simulator: Annotated[str | None, typer.Option(help=SIMULATOR, show_default=False)] = None,
     imports: Imports = None,
     trust_code: TrustCode = False,
     workers: Workers = None,
@@ -467,7 +294,7 @@ def watch(
     morphology: Annotated[
         str | None, typer.Option(help="The body to live in, where the task has bodies.", show_default=False)
     ] = None,
-    simulator: Annotated[str | None, typer.Option(help="Where the task has several.", show_default=False)] = None,
+    simulator: Annotated[str | None, typer.Option(help=SIMULATOR, show_default=False)] = None,
     imports: Imports = None,
     trust_code: TrustCode = False,
 ) -> None:
@@ -509,7 +336,7 @@ def list_tasks(imports: Imports = None) -> None:
     stdout.print("Not available here:")
     for name, reason in (row for row in rows if len(row) == 2):
         stdout.print(f"  {name}: {reason}")
-    stdout.print("Any other registered environment: gymnasium:<id>, with --import for a module that registers it.")
+    stdout.print("Tasks and environments (gymnasium:<id>) of your own: --import FILE, which registers them.")
     stdout.print("Atari: gymnasium:ALE/<game>-v5, such as gymnasium:ALE/Breakout-v5.")
 
 

@@ -2,9 +2,6 @@
 
 A vector is the input itself, a Discrete observation one-hot, an image passes two evolved convolutions. Filters evolve
 together with the rules' coefficients and never change in a life.
-
-An encoder has ``filters``, the shapes of its part of the genome by name, ``features``, the number of input neurons, and
-is called with filters [lives, …] and observations [lives, …] to give float32 features [lives, features].
 """
 
 from __future__ import annotations
@@ -29,15 +26,29 @@ Filters = Mapping[str, jax.Array]
 
 
 class Encoder(Protocol):
-    """What every encoder offers."""
+    """What every encoder offers; a frozen dataclass, so that compiled code can be kept by it."""
 
     @property
-    def features(self) -> int: ...
+    def features(self) -> int:
+        """How many input neurons there are."""
+        ...
 
     @property
-    def filters(self) -> Mapping[str, tuple[int, ...]]: ...
+    def filters(self) -> Mapping[str, tuple[int, ...]]:
+        """The shapes of its part of the genome by name; nothing where it does not evolve."""
+        ...
 
-    def __call__(self, filters: Filters, observation: jax.Array) -> jax.Array: ...
+    def __call__(self, filters: Filters, observation: jax.Array) -> jax.Array:
+        """Filters [lives, …] and observations [lives, …] → features, float32 [lives, features]."""
+        ...
+
+    def __hash__(self) -> int:
+        """Encoders that compute the same are equal and have the same hash."""
+        ...
+
+    def __str__(self) -> str:
+        """What `metahebb tasks` says of the observation, such as "image, 96×96×3"."""
+        ...
 
 
 @dataclass(frozen=True)

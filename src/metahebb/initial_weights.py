@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-__all__ = ["CO_EVOLVED", "INITIAL_WEIGHTS", "Initialiser"]
+__all__ = ["CO_EVOLVED", "INITIAL_WEIGHTS", "NAMES", "Initialiser"]
 
 Initialiser = Callable[[jax.Array, tuple[int, int]], jax.Array]
 
@@ -47,4 +47,7 @@ INITIAL_WEIGHTS: Mapping[str, Initialiser] = {
     "ones": lambda key, shape: jnp.ones(shape),
     "zeros": lambda key, shape: jnp.zeros(shape),
 }
-"""The distributions by name; ``co-evolved`` is accepted beside them."""
+"""The distributions by name."""
+
+NAMES = (*INITIAL_WEIGHTS, CO_EVOLVED)
+"""What a configuration accepts."""

@@ -66,11 +66,21 @@ class Readout(Protocol):
     """What every readout offers; a frozen dataclass, so that compiled code can be kept by it."""
 
     @property
-    def outputs(self) -> int: ...
+    def outputs(self) -> int:
+        """How many output neurons it reads."""
+        ...
 
-    def __call__(self, outputs: jax.Array) -> jax.Array: ...
+    def __call__(self, outputs: jax.Array) -> jax.Array:
+        """Outputs [lives, outputs] → actions [lives, …], as the world's step takes them."""
+        ...
 
-    def __hash__(self) -> int: ...
+    def __hash__(self) -> int:
+        """Readouts that compute the same are equal and have the same hash."""
+        ...
+
+    def __str__(self) -> str:
+        """What `metahebb tasks` says of the action, such as "one of 4"."""
+        ...
 
 
 def readout_for(space: gymnasium.Space[Any]) -> Readout:

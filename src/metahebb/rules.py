@@ -11,7 +11,6 @@ The first nine are the family that Najarro & Risi (2020) compare.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from metahebb.errors import UsageError, unknown
+from metahebb.importing import load_file
 
 __all__ = ["RULES", "Rule", "load_rule", "rule_from_function"]
 
@@ -155,12 +155,10 @@ def load_rule(name: str, folder: Path | None = None) -> Rule:
         raise UsageError(f"Rule {name!r} is not of the form my_rules.py:my_rule.")
     if not path.is_file():
         raise UsageError(f"Rule {name!r}: there is no file {str(path)!r}.")
-    spec = importlib.util.spec_from_file_location(f"metahebb_user_rule_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        module = load_file(path)
+    except UsageError:
+        raise
     except (Exception, SystemExit) as e:
         raise UsageError(f"Rule {name!r}: running {path.name} raised {type(e).__name__}: {e}.") from e
     function = getattr(module, function_name, None)

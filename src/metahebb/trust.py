@@ -16,6 +16,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import importlib
 import os
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path, PureWindowsPath
 
 import platformdirs
@@ -185,18 +187,33 @@ def _verified(its: Code, folder: Path, source: str) -> bytes:
 
 
 def _check_installed(module: str, source: str) -> None:
-    if not all(part.isidentifier() for part in module.split(".")) or not _is_installed(module.partition(".")[0]):
+    """Raise UsageError for a module that is not installed, or in whose place another would be imported here."""
+    top = module.partition(".")[0]
+    if not all(part.isidentifier() for part in module.split(".")) or (origin := _installed(top)) is None:
         raise UsageError(
             f"{source} names the module {module!r}, which is not installed, and so cannot be found from elsewhere: "
             "install its package, or give its file with --import."
         )
+    importlib.invalidate_caches()
+    here = PathFinder.find_spec(top, [str(Path.cwd())])
+    # Folders without an __init__.py, which have no origin, are found last.
+    if here is not None and here.origin and Path(here.origin).resolve() != Path(origin).resolve():
+        raise UsageError(
+            f"{source} names the module {module!r}, but {here.origin!r} would be imported in its place; "
+            "go to another folder, or rename it."
+        )
 
 
 @functools.cache
-def _is_installed(module: str) -> bool:
-    """Whether Python finds a top-level module outside of the working directory and the script's folder."""
-    code = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)"
-    return subprocess.run([sys.executable, "-P", "-c", code, module], capture_output=True).returncode == 0
+def _installed(module: str) -> str | None:
+    """Where Python finds a top-level module outside of the working directory and the script's folder."""
+    code = (
+        "import importlib.util, sys\n"
+        "spec = importlib.util.find_spec(sys.argv[1])\n"
+        "sys.exit(2) if spec is None else print(spec.origin or '')"
+    )
+    found = subprocess.run([sys.executable, "-P", "-c", code, module], capture_output=True, text=True)
+    return found.stdout.strip() if found.returncode == 0 else None
 
 
 def _content(path: Path) -> bytes:

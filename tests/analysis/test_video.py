@@ -13,7 +13,7 @@ import pytest
 from metahebb.agents import Agent
 from metahebb.analysis.video import COLOURS, HEIGHT, WEIGHTS_WIDTH, WIDTH, Page, Panel, film, lay_out
 from metahebb.api import evaluate
-from metahebb.configuration import configure
+from metahebb.assembly import configure
 from metahebb.errors import UsageError
 from metahebb.worlds.quadruped import life
 

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import optax
 import pytest
 import safetensors.numpy
 
-from metahebb.configuration import Configuration
 from metahebb.errors import RunError
 from metahebb.evolution.checkpoints import KEPT, Checkpoint, load_newest, save
-from metahebb.evolution.openai_es import OpenAIES, State
+from metahebb.evolution.openai_es import Decay, OpenAIES, State
+from metahebb.evolution.populations import StartingPopulation
 
-ADAM = OpenAIES(Configuration("gymnasium:CartPole-v1", optimizer="adam"), parameters=5, synaptic=3)
+ADAM = OpenAIES(5, 3, 4, 0, optax.scale_by_adam(), Decay(0.05), Decay(0.1), StartingPopulation(5, 0).genome)
 
 
 def checkpoint(generation: int) -> Checkpoint:

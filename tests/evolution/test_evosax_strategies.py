@@ -11,20 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metahebb.configuration import Configuration
 from metahebb.errors import UsageError
 from metahebb.evolution.checkpoints import Checkpoint, load_newest, save
 from metahebb.evolution.evosax_strategies import EvosaxStrategy, check_strategy, strategy_names
+from metahebb.evolution.populations import StartingPopulation
 
 PARAMETERS = 6
 SUMMIT = np.linspace(-1, 1, PARAMETERS)
 
 
 def strategy_of(
-    name: str, population: int = 16, parameters: int = PARAMETERS, **options: float | str
+    name: str, population: int = 16, parameters: int = PARAMETERS, around: np.ndarray | None = None, **options: Any
 ) -> EvosaxStrategy:
-    c = Configuration("gymnasium:CartPole-v1", strategy=name, population=population, strategy_options=options, seed=3)
-    return EvosaxStrategy(c, parameters)
+    start = StartingPopulation(parameters, seed=3, around=around)
+    return EvosaxStrategy(name, options, parameters, population, 3, start.genome)
 
 
 def height(genomes: np.ndarray) -> np.ndarray:
@@ -100,9 +100,9 @@ def test_any_strategys_state_survives_a_checkpoint(name: str, tmp_path: Path) ->
 
 
 def test_a_strategy_with_a_distribution_starts_where_it_is_told() -> None:
-    strategy = strategy_of("SNES", std_init=1e-3)
     mean = np.arange(PARAMETERS, dtype=np.float32)
-    state = strategy.init(mean)
+    strategy = strategy_of("SNES", around=mean, std_init=1e-3)
+    state = strategy.init()
     np.testing.assert_array_equal(strategy.mean(state), mean)
     genomes, _ = strategy.ask(state, 0)
     assert 0 < np.abs(genomes - mean).max() < 0.01
@@ -172,10 +172,11 @@ def test_options_reach_the_strategy() -> None:
     np.testing.assert_array_equal(deviations, [[0.5] * PARAMETERS, [2.0] * PARAMETERS])
     # An argument of the algorithm itself, and those that make its optimizer.
     assert strategy_of("GuidedES", subspace_dims=3.0).init().grad_subspace.shape == (PARAMETERS, 3)
-    slow, fast = (strategy_of("PGPE", learning_rate=rate, optimizer="sgd") for rate in (1e-3, 1e-1))
+    zeros = np.zeros(PARAMETERS, np.float32)
+    slow, fast = (strategy_of("PGPE", around=zeros, learning_rate=rate, optimizer="sgd") for rate in (1e-3, 1e-1))
     moved = []
     for strategy in (slow, fast):
-        state = strategy.init(np.zeros(PARAMETERS, np.float32))
+        state = strategy.init()
         moved.append(strategy.mean(generation(strategy, state, 0)[1]))
     np.testing.assert_allclose(moved[1], 100 * moved[0], rtol=1e-3)
 

@@ -1,4 +1,4 @@
-"""The search against METHOD's formulas in NumPy."""
+"""The search against the formulas of Salimans et al. (2017) and the paper's schedule, in NumPy."""
 
 from __future__ import annotations
 
@@ -8,17 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metahebb.configuration import Configuration
-from metahebb.evolution.openai_es import OpenAIES, shaped_ranks
-from metahebb.evolution.populations import MirroredPopulation
+from metahebb.evolution.openai_es import OPTIMIZERS, Decay, OpenAIES, shaped_ranks
+from metahebb.evolution.populations import UNSCALED, FilterScale, MirroredPopulation, StartingPopulation
 from metahebb.seeds import Stream, noise, start
 
 PARAMETERS, SYNAPTIC = 50, 35
 
 
-def settings(**changes: object) -> Configuration:
-    published = {"lr": 0.2, "sigma": 0.1, "population": 20, "seed": 7, "lr_decay": 0.5, "lr_minimum": 0.04}
-    return Configuration("gymnasium:CartPole-v1", **{**published, **changes})  # type: ignore[arg-type]
+LR, SIGMA = Decay(0.2, 0.5, 0.04), Decay(0.1, 0.6, 0.05)
+
+
+def strategy_of(
+    optimizer: str = "sgd",
+    lr: Decay = LR,
+    sigma: Decay = SIGMA,
+    synaptic: int = SYNAPTIC,
+    filter_scale: FilterScale = UNSCALED,
+) -> OpenAIES:
+    start = StartingPopulation(PARAMETERS, seed=7, filter_scale=filter_scale).genome
+    return OpenAIES(PARAMETERS, synaptic, 20, 7, OPTIMIZERS[optimizer](), lr, sigma, start, filter_scale)
 
 
 def fitness_of(genomes: np.ndarray) -> np.ndarray:
@@ -32,14 +40,13 @@ def average_ranks(fitness: np.ndarray) -> np.ndarray:
 
 
 def test_generations_follow_the_published_formulas() -> None:
-    c = settings(sigma_decay=0.6, sigma_minimum=0.05)
-    strategy = OpenAIES(c, PARAMETERS, SYNAPTIC)
+    strategy = strategy_of()
     state = strategy.init()
     mean, lr, sigma = state.mean.astype(np.float64), 0.2, 0.1
     for generation in range(5):
         # Ours, with the noise made by member.
         population, state = strategy.ask(state, generation)
-        genomes = np.stack([population.genome(member) for member in range(c.population)])
+        genomes = np.stack([population.genome(member) for member in range(20)])
         fitness = fitness_of(genomes)
         state = strategy.tell(
             state, population, fitness, generation, lambda w, p=population: p.weighted_noise(range(len(w)), w)
@@ -48,7 +55,7 @@ def test_generations_follow_the_published_formulas() -> None:
         eps = np.stack([noise(7, generation, pair, PARAMETERS) for pair in range(10)]).astype(np.float64)
         np.testing.assert_allclose(genomes[0::2], mean + sigma * eps, atol=1e-5)
         np.testing.assert_allclose(genomes[1::2], mean - sigma * eps, atol=1e-5)
-        ranks = average_ranks(fitness) / (c.population - 1) - 0.5
+        ranks = average_ranks(fitness) / 19 - 0.5
         ranks /= ranks.std()
         gradient = sum(ranks[2 * k] * eps[k] - ranks[2 * k + 1] * eps[k] for k in range(10))
         mean[:SYNAPTIC] += lr / (20 * sigma) * gradient[:SYNAPTIC]
@@ -67,7 +74,7 @@ def test_generations_follow_the_published_formulas() -> None:
     ("name", "transformation"), [("adam", optax.scale_by_adam()), ("momentum", optax.trace(decay=0.9))]
 )
 def test_other_optimizers_transform_the_same_gradient(name: str, transformation: optax.GradientTransformation) -> None:
-    strategy = OpenAIES(settings(optimizer=name, lr_decay=1.0, sigma_decay=1.0), PARAMETERS, PARAMETERS)
+    strategy = strategy_of(name, Decay(0.2), Decay(0.1), synaptic=PARAMETERS)
     state = strategy.init()
     memory, mean = transformation.init(state.mean), state.mean
     for generation in range(3):
@@ -87,9 +94,7 @@ def test_a_scaled_search_is_the_same_search_in_other_units(optimizer: str) -> No
     filters = slice(SYNAPTIC, PARAMETERS - 1)
     means, genomes = [], []
     for scale in (1.0, 0.25):
-        strategy = OpenAIES(
-            settings(optimizer=optimizer, filter_scale=scale), PARAMETERS, SYNAPTIC, PARAMETERS - 1 - SYNAPTIC
-        )
+        strategy = strategy_of(optimizer, filter_scale=FilterScale(SYNAPTIC, PARAMETERS - 1, scale))
         state = strategy.init()
         for generation in range(3):
             population, state = strategy.ask(state, generation)
@@ -117,7 +122,7 @@ def test_ranks_are_centred_and_ties_share_theirs(values: list[int]) -> None:
 
 
 def test_equal_fitness_moves_nothing() -> None:
-    strategy = OpenAIES(settings(), PARAMETERS, SYNAPTIC)
+    strategy = strategy_of()
     population, state = strategy.ask(strategy.init(), 0)
     told = strategy.tell(
         state, population, np.ones(20), 0, lambda weights: population.weighted_noise(range(10), weights)
@@ -149,3 +154,16 @@ def test_starts() -> None:
     assert np.abs(uniform).max() <= 1
     assert 0.56 < uniform[0].std() < 0.6
     assert (uniform[0] != uniform[1]).all()
+
+
+def test_a_population_around_a_genome_holds_it_and_stays_near() -> None:
+    """Filters nearer, by their own scale."""
+    genome = np.full(10_000, 5, np.float32)
+    population = StartingPopulation(10_000, 3, scale=2.0, filter_scale=FilterScale(5_000, 10_000, 0.25), around=genome)
+    np.testing.assert_array_equal(population.genome(0), genome)
+    for member in (1, 2):
+        synapses, filters = np.split(population.genome(member) - genome, 2)
+        assert 0.19 < synapses.std() < 0.21
+        assert 0.0475 < filters.std() < 0.0525
+    assert (population.genome(1) != population.genome(2)).all()
+    assert population.genome(1).dtype == np.float32

@@ -10,7 +10,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import safetensors.numpy
 
 import metahebb
 from metahebb import Observer, Run, RunError
@@ -23,6 +25,8 @@ from support import ENVIRONMENTS, kill, result, workers_of
 pytestmark = pytest.mark.xdist_group("training")
 
 TASK = "gymnasium:CartPole-v1"
+INTERRUPTED = Path(__file__).with_name("interrupted")
+"""The folder of a run that the first version left after two generations."""
 SETTINGS: dict[str, Any] = {
     "hidden": (8,),
     "population": 16,
@@ -117,6 +121,28 @@ def test_resuming_changes_nothing(undisturbed: Run, copy: Path, generations: int
         assert not list((copy / "checkpoints").iterdir())
     metahebb.resume(copy, workers=1)
     assert result(copy) == result(undisturbed.folder)
+
+
+def test_a_run_that_version_0_1_left_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    """Two generations of CartPole with adam: the leaves are mean, lr, σ, and adam's count, mu and nu."""
+    folder = tmp_path / "run"
+    shutil.copytree(INTERRUPTED, folder)
+    leaves = safetensors.numpy.load_file(folder / "checkpoints" / "000002.safetensors")
+    before = Run(folder, metahebb.open_run(folder).configuration).metrics()
+    run = metahebb.resume(folder, generations=3, workers=1)
+    metrics = run.metrics()
+    assert metrics[:2] == before
+    after = safetensors.numpy.load_file(folder / "checkpoints" / "000003.safetensors")
+    assert after.keys() == leaves.keys() == {str(i) for i in range(6)}
+    assert metrics[2]["lr"] == leaves["1"] == 0.05 * 0.995**2
+    assert metrics[2]["sigma"] == leaves["2"]
+    assert after["3"] == leaves["3"] + 1
+    # Adam as published, of the gradient that its memory tells: m = 0.9·m + 0.1·g.
+    gradient = (after["4"] - 0.9 * leaves["4"]) / 0.1
+    np.testing.assert_allclose(after["5"], 0.999 * leaves["5"] + 0.001 * gradient**2, rtol=1e-3, atol=1e-6)
+    unbiased = after["4"] / (1 - 0.9**3), after["5"] / (1 - 0.999**3)
+    moved = metrics[2]["lr"] * unbiased[0] / (np.sqrt(unbiased[1]) + 1e-8)
+    np.testing.assert_allclose((after["0"] - leaves["0"])[:30], moved[:30], rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metahebb.configuration import Configuration, configure
+from metahebb.assembly import configure
+from metahebb.configuration import Configuration
 from metahebb.errors import RunError
 from metahebb.evolution.messages import Message, receive, send
 from metahebb.evolution.populations import MirroredPopulation
@@ -66,7 +67,7 @@ def test_workers_make_the_members_that_the_population_says() -> None:
     c, _, network = configure(**GENERATIONS["images"])
     population = strategy_of(c, network).ask(strategy_of(c, network).init(), 0)[0]
     assert isinstance(population, MirroredPopulation)
-    assert population.scaled.scale == 0.3
+    assert population.filter_scale.factor == 0.3
     with Workers(c, 1) as pool:
         pool.set_population(population)
         made_there = sorted(pool.live(lives_of(c, 0)))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any, NamedTuple
 
+import gymnasium
 import numpy as np
 import pytest
 
-from metahebb.configuration import configure
+from metahebb.assembly import configure
+from metahebb.encoders import VectorEncoder
+from metahebb.errors import UsageError
 from metahebb.lifetimes import make_slots
 from metahebb.lifetimes.lives import Life, Outcome, life_of
 from metahebb.lifetimes.slots import Slots
 from metahebb.seeds import Stream
-from metahebb.worlds import is_traced
+from metahebb.worlds import HostWorld, TracedWorld
 from metahebb.worlds.car_racing import CarRacing
 
 TASKS: dict[str, dict[str, Any]] = {
@@ -86,10 +90,32 @@ def test_a_recorded_life_is_the_life_that_is_scored(kind: str) -> None:
     assert any((a != b).any() for a, b in zip(moments[0].weights, moments[-1].weights, strict=True))
 
 
-def test_a_traced_world_may_have_whatever_a_host_world_has() -> None:
+def test_a_world_is_of_the_kind_that_it_says() -> None:
     class Closing(CarRacing):
-        def close(self) -> None:
-            """As a host world has."""
+        """A traced world with what a host world has."""
 
-    assert is_traced(Closing())
-    assert not is_traced(configure("gymnasium:CartPole-v1")[1].make_world(1, False))
+        def close(self) -> None:
+            raise AssertionError
+
+    class Seeded(HostWorld):
+        """A host world whose parameters have other names."""
+
+        observation_space, action_space = gymnasium.spaces.Box(-1, 1, (2,)), gymnasium.spaces.Discrete(2)
+
+        def reset(self, seeds: int, seed: int, body: str = "") -> np.ndarray:
+            return np.zeros(2, np.float32)
+
+        def step(self, slots: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            return np.zeros((len(slots), 2), np.float32), np.ones(len(slots)), np.ones(len(slots), bool)
+
+    assert isinstance(Closing(), TracedWorld)
+    _, task, network = configure("gymnasium:CartPole-v1", hidden=(4,))
+    task = dataclasses.replace(task, slots=2, encoder=VectorEncoder(2))
+    network = dataclasses.replace(network, encoder=task.encoder)
+    slots = make_slots(network, task, Seeded())
+    slots.place(1, np.ones(network.parameters, np.float32), life_of(0, 0, 0, Stream.TRAINING))
+    assert [outcome.fitness for outcome in slots.advance()] == [1.0]
+    with pytest.raises(UsageError, match="makes no pictures"):
+        Seeded().render(0)
+    with pytest.raises(UsageError, match=r"class Worldless, which is neither a HostWorld nor a TracedWorld"):
+        make_slots(network, task, type("Worldless", (), {})())

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metahebb.configuration import configure
+from metahebb.assembly import configure
 from metahebb.errors import UsageError
 from metahebb.tasks import car_racing
-from metahebb.tasks.car_racing import HostLives, Readout, TracedLives
+from metahebb.tasks.car_racing import CarReadout, HostLives, TracedLives
 from support import Answer
 
 SEEDS = np.array([3, 2**31 - 1])
@@ -107,7 +107,7 @@ def test_a_slot_s_next_life_is_given_its_own_patience() -> None:
 
 
 def test_the_readout_steers_by_tanh_and_the_pedals_are_sigmoids() -> None:
-    actions = Readout()(jnp.array([[0.5, -1.0, 2.0], [-20.0, 0.0, -20.0]]))
+    actions = CarReadout()(jnp.array([[0.5, -1.0, 2.0], [-20.0, 0.0, -20.0]]))
     expected = [[0.46211716, 0.26894142, 0.88079708], [-1.0, 0.5, 0.0]]
     np.testing.assert_allclose(actions, expected, atol=1e-6)
 

@@ -14,7 +14,7 @@ import pytest
 from gymnasium.wrappers import GrayscaleObservation
 
 import metahebb as package
-from metahebb.configuration import configure
+from metahebb.assembly import configure
 from metahebb.lifetimes import make_slots
 from metahebb.lifetimes.lives import life_of
 from metahebb.lifetimes.slots import Moment

@@ -16,7 +16,7 @@ import pytest
 
 import metahebb as package
 from metahebb import Observer, Run
-from metahebb.configuration import configure
+from metahebb.assembly import configure
 from metahebb.evolution.training import fitness_of
 from metahebb.lifetimes import make_slots
 from metahebb.lifetimes.lives import Outcome, life_of

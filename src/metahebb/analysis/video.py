@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from metahebb.agents import Agent
-from metahebb.configuration import check_seed
+from metahebb.configuration import SEED
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.workers import Workers
 from metahebb.files import replacing
@@ -78,7 +78,7 @@ def film(
     """
     path = Path(path)
     _check_path(path)
-    check_seed(seed)
+    SEED.read("seed", seed)
     agent = agent.elsewhere(morphology, simulator)
     frames_per_second = agent.task.frames_per_second
     if frames_per_second is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,6 @@ import numpy as np
 import optax
 
 from metahebb import seeds
-from metahebb.configuration import Configuration
 from metahebb.errors import UsageError, unknown
 from metahebb.evolution.strategies import WeightedNoise
 
@@ -63,15 +62,26 @@ def _number(option: str, value: object) -> float:
 
 @dataclass(frozen=True)
 class EvosaxStrategy:
-    """An evosax strategy over genomes of ``parameters`` numbers. evosax minimises, so it is told −fitness."""
+    """An evosax strategy over genomes of ``parameters`` numbers. evosax minimises, so it is told −fitness.
 
-    configuration: Configuration
+    Strategies with a distribution start around the genome of member 0; those that keep a population start with the
+    genomes of all members.
+    """
+
+    name: str
+    options: Mapping[str, float | str]
+    """arguments of the algorithm, numbers among its parameters, or ``optimizer`` and ``learning_rate``"""
     parameters: int
+    population: int
+    seed: int
+    """of its own keys"""
+    start: Callable[[int], np.ndarray]
+    """member → a genome to start from, float32 [parameters]"""
 
     @cached_property
     def _algorithm(self) -> Any:
-        algorithm = _algorithms()[self.configuration.strategy]
-        arguments, options = _arguments(algorithm), dict(self.configuration.strategy_options)
+        algorithm = _algorithms()[self.name]
+        arguments, options = _arguments(algorithm), dict(self.options)
         chosen: dict[str, Any] = {}
         if "optimizer" in arguments and {"learning_rate", "optimizer"} & set(options):
             optimizer = str(options.pop("optimizer", "sgd"))
@@ -83,15 +93,15 @@ class EvosaxStrategy:
                 chosen[name] = type(arguments[name].default)(_number(name, options.pop(name)))
         try:
             made = algorithm(
-                population_size=self.configuration.population,
+                population_size=self.population,
                 solution=np.zeros(self.parameters, np.float32),
                 **chosen,
             )
         except (AssertionError, ArithmeticError) as e:
-            given = "".join(f", {name}={value!r}" for name, value in self.configuration.strategy_options.items())
+            given = "".join(f", {name}={value!r}" for name, value in self.options.items())
             raise UsageError(
-                f"Strategy {self.configuration.strategy!r} of evosax refuses "
-                f"--population {self.configuration.population}{given}: {e or 'it gives no reason'}"
+                f"Strategy {self.name!r} of evosax refuses "
+                f"--population {self.population}{given}: {e or 'it gives no reason'}"
             ) from e
         # Some have the parameters of whole networks among theirs.
         parameters = {f.name: getattr(made.default_params, f.name) for f in dataclasses.fields(made.default_params)}
@@ -101,7 +111,7 @@ class EvosaxStrategy:
                 accepted = [n for n, p in arguments.items() if isinstance(p.default, bool | int | float)] + numbers
                 if "optimizer" in arguments:
                     accepted += ["learning_rate", "optimizer"]
-                raise unknown(f"option of strategy {self.configuration.strategy}", name, accepted)
+                raise unknown(f"option of strategy {self.name}", name, accepted)
         return made, made.default_params.replace(**{name: _number(name, value) for name, value in options.items()})
 
     @property
@@ -115,7 +125,7 @@ class EvosaxStrategy:
         # An update makes a copy of the state.
         if 2 * size > available:
             raise UsageError(
-                f"Strategy {self.configuration.strategy!r} keeps {size / 2**30:,.1f} GiB of state for this genome of "
+                f"Strategy {self.name!r} keeps {size / 2**30:,.1f} GiB of state for this genome of "
                 f"{self.parameters:,} parameters and twice that while it updates; {available / 2**30:,.1f} GiB are "
                 "available. openai-es, SNES or PGPE keep a few copies of the genome."
             )
@@ -127,27 +137,23 @@ class EvosaxStrategy:
         genome = jax.ShapeDtypeStruct((self.parameters,), jnp.float32)
         if self._by_distribution:
             return jax.eval_shape(lambda k, m: algorithm.init(k, m, params), key, genome)
-        size = self.configuration.population
+        size = self.population
         population = jax.ShapeDtypeStruct((size, self.parameters), jnp.float32)
         fitness = jax.ShapeDtypeStruct((size,), jnp.float32)
         return jax.eval_shape(lambda k, p, f: algorithm.init(k, p, f, params), key, population, fitness)
 
-    def init(self, mean: np.ndarray | None = None) -> Any:
+    def init(self) -> Any:
         """The state before the first generation; None for a strategy that begins with an evaluated population."""
         algorithm, params = self._algorithm
         if not self._by_distribution:
             return None
-        if mean is None:
-            c = self.configuration
-            mean = seeds.start(c.seed, self.parameters, c.start, [0], c.start_scale)[0]
-        return algorithm.init(self._key(0, 0), jnp.asarray(mean), params)
+        return algorithm.init(self._key(0, 0), jnp.asarray(self.start(0)), params)
 
     def ask(self, state: Any, generation: int) -> tuple[np.ndarray, Any]:
         """(genomes float32 [population, parameters], state)."""
         algorithm, params = self._algorithm
         if state is None:
-            c = self.configuration
-            return seeds.start(c.seed, self.parameters, c.start, range(c.population), c.start_scale), None
+            return np.stack([self.start(member) for member in range(self.population)]), None
         population, state = algorithm.ask(self._key(generation, 1), state, params)
         return np.asarray(population, np.float32), state
 
@@ -172,5 +178,5 @@ class EvosaxStrategy:
         return np.asarray(centre, np.float32)
 
     def _key(self, generation: int, use: int) -> jax.Array:
-        words = seeds.words(self.configuration.seed, seeds.Stream.STRATEGY, generation, use, count=2)
+        words = seeds.words(self.seed, seeds.Stream.STRATEGY, generation, use, count=2)
         return jax.random.wrap_key_data(jnp.asarray(words))

@@ -1,12 +1,22 @@
-"""OpenAI-ES with the paper's schedule.
+"""OpenAI-ES, the search of the paper.
 
-Salimans et al. (2017), *Evolution Strategies as a Scalable Alternative to Reinforcement Learning*, as used by Najarro &
-Risi (2020): mirrored Gaussian samples around one mean, centred ranks divided by their deviation, decaying lr and σ.
+Salimans et al. (2017), *Evolution Strategies as a Scalable Alternative to Reinforcement Learning* (arXiv:1703.03864),
+as used by Najarro & Risi (2020), *Meta-Learning through Hebbian Plasticity in Random Networks* (arXiv:2007.02686).
+With n members, of which 2k and 2k + 1 mirror each other, a generation of the mean θ is
+
+    θ_2k = θ + σ·ε_k    θ_2k+1 = θ − σ·ε_k    ε_k ~ N(0, I)              samples        (``MirroredPopulation``)
+    F_i  = rank(f_i)/(n − 1) − 1/2, divided by its standard deviation    fitness        (``shaped_ranks``)
+    g    = 1/(n·σ) · Σ_k (F_2k − F_2k+1)·ε_k                             gradient       (``OpenAIES.tell``)
+    θ   ← θ + α·optimizer(g)                                             update
+    α   ← 0.995·α while α > 0.001,    σ ← 0.999·σ while σ > 0.01         schedules      (``Decay``)
+
+with the paper's numbers, whose optimizer is the identity. Filters and co-evolved weights are updated with the α and σ
+of after the decay. The penalty on f is ``fitness_of``'s in ``training``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,62 +24,71 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from metahebb import seeds
-from metahebb.configuration import Configuration
-from metahebb.evolution.populations import MirroredPopulation, Scaled
+from metahebb.evolution.populations import UNSCALED, FilterScale, MirroredPopulation
 from metahebb.evolution.strategies import WeightedNoise
 
-__all__ = ["OpenAIES", "State", "shaped_ranks"]
+__all__ = ["OPTIMIZERS", "Decay", "OpenAIES", "State", "shaped_ranks"]
 
-TRANSFORMATIONS: dict[str, Callable[[], optax.GradientTransformation]] = {
+OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
     "sgd": optax.identity,
     "momentum": lambda: optax.trace(decay=0.9),
     "adam": optax.scale_by_adam,
 }
-"""What happens to the estimated gradient before lr is applied, by the name of the optimizer."""
+"""What happens to the gradient before lr is applied, by the optimizer's name in a configuration."""
+
+
+class Decay(NamedTuple):
+    """The schedule of lr or σ: times ``factor`` after every generation in which it is above ``minimum``."""
+
+    initial: float
+    factor: float = 1.0
+    minimum: float = 0.0
+
+    def after(self, value: float) -> float:
+        """What follows ``value``."""
+        return value * self.factor if value > self.minimum else value
 
 
 class State(NamedTuple):
-    """Between two generations."""
+    """Between two generations; its leaves, in this order, are what a checkpoint holds."""
 
     mean: np.ndarray
     """float32 [parameters]"""
     lr: float
     sigma: float
     optimizer: Any
+    """optax's state: nothing for sgd; the trace for momentum; count, mu, nu for adam"""
 
 
 @dataclass(frozen=True)
 class OpenAIES:
-    """The strategy for genomes of ``parameters`` numbers.
+    """The strategy over genomes of ``parameters`` numbers."""
 
-    The first ``synaptic`` of them are synapses' genes, the next ``filters`` are filters.
-    """
-
-    configuration: Configuration
     parameters: int
     synaptic: int
-    filters: int = 0
+    """how many of them, from the first on, are synapses' genes; the rest is updated after the decay"""
+    population: int
+    """members, an even number"""
+    seed: int
+    """of the noise"""
+    optimizer: optax.GradientTransformation
+    lr: Decay
+    sigma: Decay
+    start: Callable[[int], np.ndarray]
+    """member → a genome to start from, float32 [parameters]; the first mean is member 0's"""
+    filter_scale: FilterScale = UNSCALED
 
-    @property
-    def scaled(self) -> Scaled:
-        """The filters, and their unit."""
-        return Scaled(self.synaptic, self.synaptic + self.filters, self.configuration.filter_scale)
-
-    def init(self, mean: np.ndarray | None = None) -> State:
-        """The state before the first generation; the mean is drawn from the start's distribution unless given."""
-        c = self.configuration
-        if mean is None:
-            mean = self.scaled(seeds.start(c.seed, self.parameters, c.start, [0], c.start_scale)[0])
-        return State(mean, c.lr, c.sigma, TRANSFORMATIONS[c.optimizer]().init(jnp.zeros(self.parameters)))
+    def init(self) -> State:
+        """The state before the first generation."""
+        return self._first(self.start(0))
 
     def template(self) -> State:
         """A state of the right structure."""
-        return self.init(np.zeros(self.parameters, np.float32))
+        return self._first(np.zeros(self.parameters, np.float32))
 
     def ask(self, state: State, generation: int) -> tuple[MirroredPopulation, State]:
         """The generation's population; its noise is made where its members live."""
-        return MirroredPopulation(state.mean, state.sigma, self.configuration.seed, generation, self.scaled), state
+        return MirroredPopulation(state.mean, state.sigma, self.seed, generation, self.filter_scale), state
 
     def tell(
         self,
@@ -80,22 +99,24 @@ class OpenAIES:
         weighted_noise: WeightedNoise,
     ) -> State:
         """The state after a generation; ``fitness`` float64 [population], finite, members of a pair side by side."""
-        c = self.configuration
-        ranks = shaped_ranks(fitness)
-        total = weighted_noise(ranks[0::2] - ranks[1::2])
-        lr, sigma = state.lr, state.sigma
-        lr_after = lr * c.lr_decay if lr > c.lr_minimum else lr
-        sigma_after = sigma * c.sigma_decay if sigma > c.sigma_minimum else sigma
-        # Filters and co-evolved weights are updated after the decay, with the already decayed lr and σ.
-        late = np.arange(self.parameters) >= self.synaptic
-        gradient = total / np.float32(c.population) / np.where(late, np.float32(sigma_after), np.float32(sigma))
-        step, optimizer = TRANSFORMATIONS[c.optimizer]().update(gradient, state.optimizer)
-        mean = state.mean + self.scaled(np.where(late, np.float32(lr_after), np.float32(lr)) * np.asarray(step))
+        shaped = shaped_ranks(fitness)
+        total = weighted_noise(shaped[0::2] - shaped[1::2])
+        lr_after, sigma_after = self.lr.after(state.lr), self.sigma.after(state.sigma)
+        early = np.arange(self.parameters) < self.synaptic
+        lr = np.where(early, np.float32(state.lr), np.float32(lr_after))
+        sigma = np.where(early, np.float32(state.sigma), np.float32(sigma_after))
+        gradient = total / np.float32(self.population) / sigma
+        step, optimizer = self.optimizer.update(gradient, state.optimizer)
+        mean = state.mean + self.filter_scale(lr * np.asarray(step))
         return State(mean, lr_after, sigma_after, optimizer)
 
     def mean(self, state: State) -> np.ndarray:
         """The centre of the search, float32 [parameters]."""
         return state.mean
+
+    def _first(self, mean: np.ndarray) -> State:
+        memory = self.optimizer.init(jnp.zeros(self.parameters))
+        return State(mean, self.lr.initial, self.sigma.initial, memory)
 
 
 def shaped_ranks(fitness: np.ndarray) -> np.ndarray:

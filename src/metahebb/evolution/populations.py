@@ -9,10 +9,12 @@ import numpy as np
 
 from metahebb import seeds
 
-__all__ = ["MirroredPopulation", "Scaled", "pair_and_sign"]
+__all__ = ["FilterScale", "MirroredPopulation", "StartingPopulation", "pair_and_sign"]
 
 NOISE_KEPT = 2**28
 """Bytes of noise that a worker keeps, so that the update need not make again what living made."""
+AROUND = 0.1
+"""Times the deviation of random genomes: how far from a given genome the members of a starting population lie."""
 
 
 def pair_and_sign(member: int) -> tuple[int, float]:
@@ -20,32 +22,57 @@ def pair_and_sign(member: int) -> tuple[int, float]:
     return member // 2, 1.0 if member % 2 == 0 else -1.0
 
 
-class Scaled(NamedTuple):
-    """Numbers of a genome, from ``first`` to before ``last``, that the search measures in units of ``scale``."""
+class FilterScale(NamedTuple):
+    """The unit, ``factor``, in which the search measures an encoder's filters: genes ``first`` to before ``last``."""
 
     first: int = 0
     last: int = 0
+    factor: float = 1.0
+
+    def __call__(self, genes: np.ndarray) -> np.ndarray:
+        """Genes or a step of them [parameters], from the search's units to the genome's; changed in place."""
+        genes[self.first : self.last] *= np.float32(self.factor)
+        return genes
+
+
+UNSCALED = FilterScale()
+
+
+@dataclass(frozen=True, eq=False)
+class StartingPopulation:
+    """Genomes that evolution starts from, drawn at random.
+
+    ``distribution`` is ``"normal"``, N(0, 1), or ``"uniform"``, in [−1, 1]; both are multiplied by ``scale`` and then,
+    filters alone, by ``filter_scale``. With ``around``, a genome, member 0 is that one and the others lie around it,
+    with a tenth of the deviation that they would be drawn with.
+    """
+
+    parameters: int
+    seed: int
+    distribution: str = "normal"
     scale: float = 1.0
+    filter_scale: FilterScale = UNSCALED
+    around: np.ndarray | None = None
+    """float32 [parameters]"""
 
-    def __call__(self, genome: np.ndarray) -> np.ndarray:
-        """A genome or a step [parameters] of the search in the genome's own units; changed in place."""
-        genome[self.first : self.last] *= np.float32(self.scale)
-        return genome
-
-
-UNSCALED = Scaled()
+    def genome(self, member: int) -> np.ndarray:
+        """A member's flat genome, float32 [parameters]."""
+        if self.around is not None and member == 0:
+            return self.around
+        drawn = self.filter_scale(seeds.start(self.seed, self.parameters, self.distribution, [member], self.scale)[0])
+        return drawn if self.around is None else self.around + np.float32(AROUND) * drawn
 
 
 @dataclass(frozen=True, eq=False)
 class MirroredPopulation:
-    """Mirrored Gaussian samples around a mean: member = mean ± scaled(σ·noise(seed, generation, pair))."""
+    """Mirrored Gaussian samples around a mean: member = mean ± filter_scale(σ·noise(seed, generation, pair))."""
 
     mean: np.ndarray
     """float32 [parameters]"""
     sigma: float
     seed: int
     generation: int
-    scaled: Scaled = UNSCALED
+    filter_scale: FilterScale = UNSCALED
     _kept: dict[int, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     def genome(self, member: int) -> np.ndarray:
@@ -56,7 +83,7 @@ class MirroredPopulation:
             if len(self._kept) >= max(NOISE_KEPT // self.mean.nbytes, 1):
                 del self._kept[next(iter(self._kept))]
             self._kept[pair] = noise
-        return self.mean + self.scaled(np.float32(sign * self.sigma) * noise)
+        return self.mean + self.filter_scale(np.float32(sign * self.sigma) * noise)
 
     def _noise(self, pair: int) -> np.ndarray:
         if pair in self._kept:

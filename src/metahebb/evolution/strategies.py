@@ -16,8 +16,8 @@ WeightedNoise = Callable[[np.ndarray], np.ndarray]
 class Strategy(Protocol):
     """Asks for genomes, is told fitness. Its state is a pytree of arrays and numbers, or None."""
 
-    def init(self, mean: np.ndarray | None = None) -> Any:
-        """The state before the first generation; the mean is drawn unless given."""
+    def init(self) -> Any:
+        """The state before the first generation; None where that is asked of the starting genomes alone."""
         ...
 
     def template(self) -> Any:

@@ -11,13 +11,14 @@ import numpy as np
 
 from metahebb.agents import Agent
 from metahebb.analysis.figures import draw_curve
-from metahebb.configuration import Configuration, network_of, task_of
+from metahebb.assembly import network_of, task_of
+from metahebb.configuration import Configuration
 from metahebb.errors import RunError
 from metahebb.evolution import checkpoints
 from metahebb.evolution.checkpoints import Checkpoint
 from metahebb.evolution.evosax_strategies import EvosaxStrategy, check_strategy
-from metahebb.evolution.openai_es import OpenAIES
-from metahebb.evolution.populations import MirroredPopulation, pair_and_sign
+from metahebb.evolution.openai_es import OPTIMIZERS, Decay, OpenAIES
+from metahebb.evolution.populations import FilterScale, MirroredPopulation, StartingPopulation, pair_and_sign
 from metahebb.evolution.runs import Run
 from metahebb.evolution.strategies import Strategy
 from metahebb.evolution.workers import Workers
@@ -73,11 +74,11 @@ def evolve(
     observer = observer or Observer()
     c = run.configuration
     network = network_of(c, task_of(c))
-    strategy = strategy_of(c, network)
+    strategy = strategy_of(c, network, start)
     if any(run.checkpoints.iterdir()):
         now = checkpoints.load_newest(run.checkpoints, strategy)
     else:
-        now = Checkpoint(0, strategy.init(start))
+        now = Checkpoint(0, strategy.init())
         checkpoints.save(run.checkpoints, now)
     history = run.cut_metrics(now.generation)
     scoreboard = scoreboard_of(run)
@@ -157,12 +158,34 @@ def _reason_to_end(c: Configuration, now: Checkpoint) -> str | None:
     return "generations" if now.generation >= c.generations else None
 
 
-def strategy_of(c: Configuration, network: Network) -> Strategy:
-    """The strategy that a configuration names; raises UsageError for one that cannot be used."""
-    if c.strategy == "openai-es":
-        return OpenAIES(c, network.parameters, network.synaptic_parameters, network.filter_parameters)
-    check_strategy(c.strategy)
-    return EvosaxStrategy(c, network.parameters)
+def strategy_of(c: Configuration, network: Network, around: np.ndarray | None = None) -> Strategy:
+    """The strategy that a configuration names, over the network's genomes.
+
+    It starts from random genomes, or ``around`` one, float32 [parameters]. Raises UsageError for a strategy that cannot
+    be used.
+    """
+    start = start_of(c, network, around)
+    if c.strategy != "openai-es":
+        check_strategy(c.strategy)
+        return EvosaxStrategy(c.strategy, c.strategy_options, network.parameters, c.population, c.seed, start.genome)
+    return OpenAIES(
+        network.parameters,
+        network.synaptic_parameters,
+        c.population,
+        c.seed,
+        OPTIMIZERS[c.optimizer](),
+        Decay(c.lr, c.lr_decay, c.lr_minimum),
+        Decay(c.sigma, c.sigma_decay, c.sigma_minimum),
+        start.genome,
+        start.filter_scale,
+    )
+
+
+def start_of(c: Configuration, network: Network, around: np.ndarray | None = None) -> StartingPopulation:
+    """The genomes that a configuration starts from: random, or ``around`` one, float32 [parameters]."""
+    synaptic = network.synaptic_parameters
+    filter_scale = FilterScale(synaptic, synaptic + network.filter_parameters, c.filter_scale)
+    return StartingPopulation(network.parameters, c.seed, c.start, c.start_scale, filter_scale, around)
 
 
 def lives_of(c: Configuration, generation: int) -> Iterable[Sequence[Life]]:

@@ -7,7 +7,7 @@ input is closed, whatever it is doing: when its parent dies, it does not outlive
 from parent fields; arrays                        what it does
 ========== ===================================== ============================================================
 start      configuration, render, slots          builds task and network; answers ``ready``
-population sigma, seed, generation, scaled; mean the mirrored population that later lives belong to
+population a MirroredPopulation's fields; mean    the mirrored population that later lives belong to
 live       lives; genomes (optional)             lives them; answers ``lived`` as they end
 sum        unit, first, last; weights            adds up the noise of pairs; answers ``summed``
 record     life; genome                          lives one life; answers ``moment`` at each step, then ``recorded``
@@ -67,8 +67,9 @@ def _listen(inbox: IO[bytes], messages: queue.SimpleQueue[Message]) -> None:
 def _serve(messages: queue.SimpleQueue[Message], outbox: IO[bytes]) -> None:
     # Heavy imports only now, so that a worker whose parent is already gone ends at once.
     _use_compilation_cache()
-    from metahebb.configuration import configuration_from_json, network_of, task_of
-    from metahebb.evolution.populations import MirroredPopulation, Scaled
+    from metahebb.assembly import network_of, task_of
+    from metahebb.configuration import configuration_from_json
+    from metahebb.evolution.populations import FilterScale, MirroredPopulation
     from metahebb.lifetimes import make_slots
     from metahebb.lifetimes.lives import Life
 
@@ -89,8 +90,10 @@ def _serve(messages: queue.SimpleQueue[Message], outbox: IO[bytes]) -> None:
             fields = message.fields
             match message.kind:
                 case "population":
-                    mean, scaled = message.arrays["mean"].copy(), Scaled(*fields["scaled"])
-                    population = MirroredPopulation(mean, **{**fields, "scaled": scaled})
+                    filter_scale = FilterScale(*fields["filter_scale"])
+                    population = MirroredPopulation(
+                        message.arrays["mean"].copy(), **{**fields, "filter_scale": filter_scale}
+                    )
                 case "live":
                     genomes = message.arrays.get("genomes")
                     for life in (_life(values) for values in fields["lives"]):

@@ -23,13 +23,14 @@ from typing import Any, Self, TypeAlias
 import jax
 import numpy as np
 
-from metahebb.configuration import Configuration, task_of
+from metahebb.assembly import task_of
+from metahebb.configuration import Configuration
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.messages import Message, receive, send
 from metahebb.evolution.populations import MirroredPopulation
 from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.trust import check_unchanged
-from metahebb.worlds import is_traced
+from metahebb.worlds import TracedWorld
 
 __all__ = ["Workers"]
 
@@ -156,9 +157,8 @@ def cores() -> int:
 
 def on_accelerator(configuration: Configuration) -> bool:
     """Whether lives are advanced by JAX's accelerator: it is for worlds written in JAX, many lives at once."""
-    # Or JAX takes most of the accelerator's memory for the process that asks first.
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    return jax.default_backend() != "cpu" and is_traced(task_of(configuration).make_world(1, False))
+    task = task_of(configuration)
+    return jax.default_backend() != "cpu" and isinstance(task.make_world(1, False), TracedWorld)
 
 
 class Workers:
@@ -203,7 +203,7 @@ class Workers:
 
     def set_population(self, population: MirroredPopulation) -> None:
         """Tell all workers the population that lives without genomes belong to."""
-        names = ("sigma", "seed", "generation", "scaled")
+        names = ("sigma", "seed", "generation", "filter_scale")
         fields = {name: getattr(population, name) for name in names}
         self._population = Message("population", fields, {"mean": population.mean})
         for worker in self._workers:

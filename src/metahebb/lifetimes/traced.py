@@ -88,10 +88,10 @@ def _compiled_stretch(network: Network, readout: Any, world: TracedWorld, length
             activities = network.act(plasticity, weights, observation)
             finite = jnp.isfinite(activities[-1]).all(axis=-1)
             action = readout(jnp.where(finite[:, None], activities[-1], 0))
-            state, observation, reward, terminated = world.step(state, action)
+            state, observation, reward, ended = world.step(state, action)
             weights = network.learn(plasticity, weights, activities)
             reward = jnp.where(finite, reward, jnp.nan)
-            over = terminated | ~jnp.isfinite(reward)
+            over = ended | ~jnp.isfinite(reward)
             return (weights, state, observation), (activities if length == 1 else (), reward, over)
 
         return jax.lax.scan(step, (weights, state, observation), None, length=length)

@@ -35,14 +35,13 @@ from typing import Any
 import numpy as np
 
 from metahebb.agents import Agent
-from metahebb.configuration import configure
+from metahebb.assembly import configure
 from metahebb.encoders import ImageEncoder
 from metahebb.errors import UsageError, unknown
 from metahebb.initial_weights import CO_EVOLVED
 from metahebb.networks import Network
 from metahebb.readouts import BoxReadout
 from metahebb.rules import RULES
-from metahebb.tasks import NAMED_TASKS
 
 __all__ = ["import_reference", "read_array", "reference_genome"]
 
@@ -50,6 +49,9 @@ logger = logging.getLogger("metahebb")
 
 TASKS = {"CarRacing-v0": "car-racing", "AntBulletEnv-v0": "quadruped-bullet"}
 """Our names of its environments; every other is ``gymnasium:<environment>``."""
+
+PAPER_TASKS = ("car-racing", "quadruped", "quadruped-bullet")
+"""The paper's own tasks: they bring the reference's normaliser and readout."""
 
 RULE_NAMES = ("A", "AD", "AD_lr", "ABC", "ABC_lr", "ABCD", "ABCD_lr", "ABCD_lr_D_out", "ABCD_lr_D_in_and_out")
 """The rules that it has; their names are ours."""
@@ -122,11 +124,11 @@ def import_reference(
         initial_weights=initial_weights,
         hidden=HIDDEN,
         activation="tanh",
-        # The named tasks are the reference's own and bring their normaliser; it has this one for all others.
-        normaliser=None if task in NAMED_TASKS else "max-abs",
+        # The reference has this one for all but the paper's tasks.
+        normaliser=None if task in PAPER_TASKS else "max-abs",
     )
     genome = reference_genome(network, *arrays)
-    if task not in NAMED_TASKS and isinstance(made.readout, BoxReadout) and np.isfinite(made.readout.low).any():
+    if task not in PAPER_TASKS and isinstance(made.readout, BoxReadout) and np.isfinite(made.readout.low).any():
         logger.warning(
             "The reference clips actions to the bounds of %s, metahebb squashes them into these by tanh: "
             "for the same observations this agent learns as it did there, but its actions differ.",

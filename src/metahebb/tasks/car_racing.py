@@ -18,7 +18,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,7 +40,7 @@ PATIENCE = 20
 
 
 @dataclass(frozen=True)
-class Readout:
+class CarReadout:
     """tanh for steering, the logistic function for gas and brake (Najarro & Risi 2020)."""
 
     outputs: int = 3
@@ -65,13 +64,13 @@ class LifeState(NamedTuple):
     """consecutive steps of negative reward, int32 [lives]"""
 
 
-class TracedLives:
-    """Lives of the task in a traced CarRacing."""
+class TracedLives(TracedWorld):
+    """Lives of the task in a traced CarRacing, with its limit of steps and its early end."""
 
     def __init__(self) -> None:
         self._world = CarRacing()
-        self.observation_space: gymnasium.Space[Any] = self._world.observation_space
-        self.action_space: gymnasium.Space[Any] = self._world.action_space
+        self.observation_space = self._world.observation_space
+        self.action_space = self._world.action_space
 
     def reset(self, seeds: np.ndarray) -> tuple[LifeState, jax.Array]:
         """Begin lives (see ``TracedWorld``)."""
@@ -81,16 +80,14 @@ class TracedLives:
 
     def step(self, state: LifeState, action: jax.Array) -> TracedStep:
         """Advance all lives by one step."""
-        world, observation, reward, terminated = self._world.step(state.world, action)
+        world, observation, reward, ended = self._world.step(state.world, action)
         steps, bad = state.steps + 1, jnp.where(reward < 0, state.bad + 1, 0)
-        over = terminated | (steps >= STEPS) | (bad > PATIENCE)
-        return TracedStep(LifeState(world, steps, bad), observation, reward, over)
+        ended |= (steps >= STEPS) | (bad > PATIENCE)
+        return TracedStep(LifeState(world, steps, bad), observation, reward, ended)
 
     def render(self, state: LifeState, slot: int) -> np.ndarray:
         """The original's big view, uint8 [400, 600, 3]."""
-        from metahebb.worlds.car_racing.picture import draw_picture
-
-        return draw_picture(state.world, slot)
+        return self._world.render(state.world, slot)
 
 
 class HostLives(GymnasiumWorld):
@@ -118,7 +115,7 @@ def make(options: Options) -> Task:
     simulators = ("jax", "gymnasium")
     if options.simulator not in (None, *simulators):
         raise unknown("simulator", str(options.simulator), simulators)
-    if options.arguments or options.greyscale or options.frame_stack != 1:
+    if options.env_args or options.greyscale or options.frame_stack != 1:
         raise UsageError(
             f"Task {NAME!r} is the paper's; --env-arg, --greyscale and --frame-stack are for gymnasium:<id>."
         )
@@ -132,7 +129,7 @@ def make(options: Options) -> Task:
     return Task(
         NAME,
         ImageEncoder(96, 96, 3),
-        Readout(),
+        CarReadout(),
         world,
         slots=SLOTS,
         frames_per_second=50,

@@ -27,7 +27,7 @@ def make(name: str, options: Options) -> Task:
     def environment(render: bool = False) -> gymnasium.Env[Any, Any]:
         return make_environment(
             name.removeprefix(PREFIX),
-            options.arguments,
+            options.env_args,
             greyscale=options.greyscale,
             frame_stack=options.frame_stack,
             render=render,

@@ -10,9 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import gymnasium
 import jax
 import numpy as np
 
@@ -41,7 +39,7 @@ TRAINING_BODIES = ("standard", "front-right-damaged")
 
 
 @dataclass(frozen=True)
-class Readout:
+class TorqueReadout:
     """The outputs themselves: tanh has bounded them already."""
 
     outputs: int = 8
@@ -54,13 +52,13 @@ class Readout:
         return outputs
 
 
-class QuadrupedLives:
+class QuadrupedLives(HostWorld):
     """Lives of the task in one of the quadruped's worlds."""
 
     def __init__(self, world: MujocoQuadruped | BulletQuadruped, slots: int) -> None:
         self.world = world
-        self.observation_space: gymnasium.Space[Any] = world.observation_space
-        self.action_space: gymnasium.Space[Any] = world.action_space
+        self.observation_space = world.observation_space
+        self.action_space = world.action_space
         self._progress = begin_lives(slots)
 
     def reset(self, slot: int, seed: int, body: str = "") -> np.ndarray:
@@ -107,7 +105,7 @@ def make_bullet(options: Options) -> Task:
 
 
 def _refuse(name: str, options: Options, simulators: tuple[str, ...]) -> None:
-    if options.arguments or options.greyscale or options.frame_stack != 1:
+    if options.env_args or options.greyscale or options.frame_stack != 1:
         raise UsageError(f"Task {name!r} is fixed; --env-arg, --greyscale and --frame-stack are for gymnasium:<id>.")
     if options.simulator is not None and options.simulator not in simulators:
         if not simulators:
@@ -142,7 +140,7 @@ def _task(
     return Task(
         name,
         VectorEncoder(28),
-        Readout(),
+        TorqueReadout(),
         world,
         output_activation="tanh",
         frames_per_second=1 / 0.0165,

@@ -1,56 +1,93 @@
-"""The registry of tasks."""
+"""The registry of tasks: metahebb's own, and those that users register."""
 
 from __future__ import annotations
 
+import functools
 import importlib
-import importlib.util
-import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 import gymnasium
 
 from metahebb.errors import UsageError, unknown
-from metahebb.tasks import car_racing, quadruped
+from metahebb.importing import REMEDY, import_user_module
 from metahebb.tasks import gymnasium as gymnasium_tasks
 from metahebb.tasks.task import Options, Task
 
-__all__ = ["NAMED_TASKS", "describe_tasks", "import_user_module", "locate_user_module", "make_task"]
+__all__ = ["describe_tasks", "make_task", "register_task"]
 
-NAMED_TASKS: Mapping[str, Callable[[Options], Task]] = {
-    car_racing.NAME: car_racing.make,
-    quadruped.MUJOCO: quadruped.make_mujoco,
-    quadruped.BULLET: quadruped.make_bullet,
+MakeTask: TypeAlias = Callable[[Options], Task]
+
+OWN: Mapping[str, str] = {
+    "car-racing": "metahebb.tasks.car_racing:make",
+    "quadruped": "metahebb.tasks.quadruped:make_mujoco",
+    "quadruped-bullet": "metahebb.tasks.quadruped:make_bullet",
 }
-"""The tasks with a name of their own; all others are ``gymnasium:<id>``."""
+"""The tasks that metahebb brings, each imported when it is asked for."""
+
+_registered: dict[str, MakeTask] = {}
 
 
-def make_task(name: str, options: Options | None = None, imports: tuple[str, ...] = ()) -> Task:
-    """The task of a name: one of ``NAMED_TASKS``, or ``gymnasium:<id>`` for a registered environment.
+def register_task(name: str, make: MakeTask) -> None:
+    """Register a task, so that it is trained, evaluated and filmed by its name.
 
-    ``imports`` are modules (dotted names or .py files) that register environments. Raises UsageError for what is not
-    known, not installed or not supported.
+    Call it in a file, and name that by ``--import my_tasks.py`` (from Python ``imports=["my_tasks.py"]``): workers and
+    later commands import the file and find the task there.
+
+    Args:
+        name: such as ``"chase"``: letters and digits, and after the first ``-``, ``_``, ``.`` and ``/``.
+        make: ``(options) → task``. It raises UsageError for options that the task does not have.
+
+    Raises UsageError for a name that is taken or malformed. The same function may be registered again, as a module that
+    is loaded anew does.
     """
+    if not callable(make):
+        raise UsageError(f"Task {name!r} is registered with {make!r}; it must be a function (options) → Task.")
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w./-]*", name, re.ASCII):
+        raise UsageError(
+            f"{name!r} cannot be a task's name: it must be of letters, digits, '-', '_', '.' and '/', as 'my-task' is "
+            f"({gymnasium_tasks.PREFIX}… are the registered environments)."
+        )
+    if name in OWN or (name in _registered and _source_of(_registered[name]) != _source_of(make)):
+        raise UsageError(f"There is a task {name!r} already; register yours by another name.")
+    _registered[name] = make
+
+
+def make_task(name: str, options: Options | None = None, imports: Iterable[str] = ()) -> Task:
+    """The task of a name: one of metahebb's own or a registered one, or ``gymnasium:<id>`` for an environment.
+
+    ``imports`` are modules (dotted names or .py files) that register tasks or environments. Raises UsageError for what
+    is not known, not installed or not supported.
+    """
+    # Before anything starts JAX: the process that is first would take most of an accelerator's memory.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     for module in imports:
         import_user_module(module)
     options = options or Options()
     prefix = gymnasium_tasks.PREFIX
-    if name in NAMED_TASKS:
-        return NAMED_TASKS[name](options)
+    if name in OWN:
+        path, _, function = OWN[name].partition(":")
+        own: MakeTask = getattr(importlib.import_module(path), function)
+        return own(options)
+    if name in _registered:
+        return _made_by_user(name, options)
     if name.startswith(prefix):
         return gymnasium_tasks.make(name, options)
     if name in gymnasium.registry:
         raise UsageError(f"Unknown task {name!r}. Did you mean '{prefix}{name}'?")
-    raise unknown("task", name, [*NAMED_TASKS, f"{prefix}<id> of any registered environment"])
+    error = unknown("task", name, [*OWN, *_registered, f"{prefix}<id> of any registered environment"])
+    raise UsageError(f"{error} {REMEDY}")
 
 
-def describe_tasks(imports: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+def describe_tasks(imports: Iterable[str] = ()) -> list[tuple[str, ...]]:
     """(name, observation, action, bodies, target) of every task, the named ones first, environments in their newest
     version; (name, reason) of those that cannot be made here."""
     for module in imports:
         import_user_module(module)
     rows: list[tuple[str, ...]] = []
-    for name in [*NAMED_TASKS, *(f"{gymnasium_tasks.PREFIX}{identifier}" for identifier in _newest())]:
+    for name in [*OWN, *_registered, *(f"{gymnasium_tasks.PREFIX}{identifier}" for identifier in _newest())]:
         try:
             task = make_task(name)
         except UsageError as e:
@@ -61,6 +98,26 @@ def describe_tasks(imports: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return rows
 
 
+def _made_by_user(name: str, options: Options) -> Task:
+    try:
+        task = _registered[name](options)
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as e:
+        raise UsageError(f"Making the task {name!r} raised {type(e).__name__}: {e}") from e
+    if not isinstance(task, Task):
+        raise UsageError(f"Making the task {name!r} returned {task!r}; it must return a metahebb.tasks.Task.")
+    return task
+
+
+def _source_of(make: MakeTask) -> Any:
+    """What a function keeps when its module is loaded anew: its file and its name."""
+    if isinstance(make, functools.partial):
+        return _source_of(make.func), make.args, make.keywords
+    code = getattr(make, "__code__", None)
+    return make if code is None else (os.path.realpath(code.co_filename), code.co_qualname)
+
+
 def _newest() -> list[str]:
     """The registered environments' identifiers, each in its newest version."""
     newest: dict[tuple[str | None, str], tuple[int, str]] = {}
@@ -69,35 +126,3 @@ def _newest() -> list[str]:
         if key not in newest or newest[key][0] < version:
             newest[key] = (version, identifier)
     return [identifier for _, identifier in newest.values()]
-
-
-def locate_user_module(name: str) -> str:
-    """A module as a configuration names it: a file by its absolute path, so that it is found from any folder."""
-    path = Path(name if name.endswith(".py") else f"{name}.py").expanduser()
-    return str(path.resolve()) if path.is_file() or name.endswith(".py") else name
-
-
-def import_user_module(name: str) -> None:
-    """Import a module of the user's by dotted name or file, once; raises UsageError in one sentence."""
-    try:
-        if name.endswith(".py"):
-            path = Path(name).expanduser().resolve()
-            if not path.is_file():
-                raise UsageError(f"--import {name!r}: there is no such file.")
-            if path.stem not in sys.modules:
-                spec = importlib.util.spec_from_file_location(path.stem, path)
-                assert spec is not None
-                assert spec.loader is not None
-                module = importlib.util.module_from_spec(spec)
-                # Registered before it runs, so that entry points such as "my_envs:MyEnv" find it.
-                sys.modules[path.stem] = module
-                spec.loader.exec_module(module)
-        else:
-            # Beside the command there is nothing to import; users mean their working directory.
-            if str(Path.cwd()) not in sys.path:
-                sys.path.insert(0, str(Path.cwd()))
-            importlib.import_module(name)
-    except UsageError:
-        raise
-    except (Exception, SystemExit) as e:
-        raise UsageError(f"--import {name!r} raised {type(e).__name__}: {e}") from e

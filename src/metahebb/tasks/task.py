@@ -17,7 +17,7 @@ __all__ = ["IMAGE_SETTINGS", "Options", "Task"]
 class Options:
     """What a user may choose about a task's world; a task refuses what it does not have."""
 
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    env_args: Mapping[str, Any] = field(default_factory=dict)
     greyscale: bool = False
     frame_stack: int = 1
     simulator: str | None = None

@@ -1,21 +1,31 @@
-"""Simulators, each behind one of two interfaces, batched from the start.
+"""Simulators (elsewhere: environments), each of one of two kinds, batched from the start.
 
 A *traced* world is written in JAX: whole stretches of many lives run inside one ``lax.scan``. A *host* world is
 anything that can be stepped: C libraries, every Gymnasium environment. A world knows nothing of networks.
+
+What both kinds promise, and ``metahebb.testing.check_world`` tests:
+
+- A life (an episode) is a function of its seed, its body and its actions: the same in any slot, beside any other lives,
+  after any life that its slot held before.
+- ``ended`` says that a life is over, for whatever reason. A limit of steps is one of these: it is the business of the
+  world that a task makes, and nobody else counts a life's steps. (Only a reward or a network's output that is not
+  finite ends a life from outside.)
 """
 
 from __future__ import annotations
 
-import inspect
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium
 import numpy as np
 
+from metahebb.errors import UsageError
+
 if TYPE_CHECKING:
     import jax
 
-__all__ = ["HostWorld", "TracedStep", "TracedWorld", "is_traced"]
+__all__ = ["HostWorld", "TracedStep", "TracedWorld"]
 
 
 class TracedStep(NamedTuple):
@@ -25,57 +35,56 @@ class TracedStep(NamedTuple):
     observation: jax.Array
     reward: jax.Array
     """float32 [lives]"""
-    terminated: jax.Array
-    """bool [lives]: the world ended the life (a step limit is the task's, not the world's)"""
+    ended: jax.Array
+    """bool [lives]: the life is over, for whatever reason"""
 
 
-@runtime_checkable
-class TracedWorld(Protocol):
-    """A world written in JAX."""
+class TracedWorld(ABC):
+    """A world written in JAX: pure functions of states, any pytrees whose leaves are [lives, …]."""
 
     observation_space: gymnasium.Space[Any]
+    """of one life"""
     action_space: gymnasium.Space[Any]
 
+    @abstractmethod
     def reset(self, seeds: np.ndarray) -> tuple[Any, jax.Array]:
         """Begin lives: ``seeds`` int64 [lives] → (state, observations). Called outside of a trace."""
-        ...
 
+    @abstractmethod
     def step(self, state: Any, action: jax.Array) -> TracedStep:
         """Advance all lives by one step; traced, and finite for lives that have already ended."""
-        ...
 
     def render(self, state: Any, slot: int) -> np.ndarray:
-        """One of the lives as a picture, uint8 [height, width, 3]."""
-        ...
+        """One of the lives as a picture, uint8 [height, width, 3]; a world without pictures leaves this out."""
+        raise _no_pictures(self)
 
 
-@runtime_checkable
-class HostWorld(Protocol):
+class HostWorld(ABC):
     """A batch of slots, stepped on the host; each slot holds one life at a time."""
 
     observation_space: gymnasium.Space[Any]
+    """of one life"""
     action_space: gymnasium.Space[Any]
 
+    @abstractmethod
     def reset(self, slot: int, seed: int, body: str = "") -> np.ndarray:
-        """Begin a life in a slot, in a body where there is a choice: its first observation, a function of both."""
-        ...
+        """Begin a life in a slot, in a body where there is a choice: its first observation."""
 
+    @abstractmethod
     def step(self, slots: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Advance the lives in ``slots`` (int [n]) by ``actions`` [n, …].
+        """Advance the lives in ``slots`` (int [n], each once) by ``actions`` [n, …], in the same order.
 
-        Returns observations [n, …], rewards float64 [n] and ended bool [n].
+        Returns observations [n, …], rewards float64 [n] and ended bool [n]: the life is over, for whatever reason. What
+        it raises ends the run.
         """
-        ...
 
     def render(self, slot: int) -> np.ndarray:
-        """The life in a slot as a picture, uint8 [height, width, 3]."""
-        ...
+        """The life in a slot as a picture, uint8 [height, width, 3]; a world without pictures leaves this out."""
+        raise _no_pictures(self)
 
-    def close(self) -> None:
-        """Free the simulator; harmless when called twice."""
-        ...
+    def close(self) -> None:  # noqa: B027
+        """Free the simulator, where there is something to free; harmless when called twice."""
 
 
-def is_traced(world: HostWorld | TracedWorld) -> TypeGuard[TracedWorld]:
-    """Whether a world is traced: such a one begins lives by their ``seeds``, a host world a life in a ``slot``."""
-    return "seeds" in inspect.signature(world.reset).parameters
+def _no_pictures(world: HostWorld | TracedWorld) -> UsageError:
+    return UsageError(f"There is nothing to film: the world {type(world).__name__} makes no pictures (render).")

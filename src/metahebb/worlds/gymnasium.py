@@ -16,6 +16,8 @@ import numpy as np
 from gymnasium.wrappers import FrameStackObservation, GrayscaleObservation
 
 from metahebb.errors import UsageError, unknown
+from metahebb.importing import REMEDY
+from metahebb.worlds import HostWorld
 
 __all__ = ["GymnasiumWorld", "make_environment"]
 
@@ -82,7 +84,7 @@ def make_environment(
         with _mujoco_hushed(identifier, render):
             env = gymnasium.make(identifier, disable_env_checker=True, **arguments)
     except (gymnasium.error.UnregisteredEnv, gymnasium.error.VersionNotFound) as e:
-        raise unknown("environment", identifier, _similar(identifier)) from e
+        raise UsageError(f"{unknown('environment', identifier, _similar(identifier))} {REMEDY}") from e
     except gymnasium.error.DependencyNotInstalled as e:
         raise UsageError(_missing(identifier, str(e))) from e
     except ImportError as e:
@@ -151,7 +153,7 @@ def _waits_for_fire(env: Environment) -> bool:
     return meanings is not None and list(meanings())[1:2] == ["FIRE"]
 
 
-class GymnasiumWorld:
+class GymnasiumWorld(HostWorld):
     """Slots of environments; each is made when its slot is first used.
 
     An action that an environment refuses with an exception, or any other exception of its own, passes to the caller.

@@ -145,7 +145,7 @@ def test_a_lap_is_complete_at_tile_0_with_a_share_of_the_tiles() -> None:
         count = int(visited * state.life.track.length[0])
         tiles = jnp.arange(state.visited.shape[1])
         state = state._replace(visited=((tiles > 0) & (tiles <= count))[None], visited_count=jnp.array([count]))
-        return bool(jax.jit(world.step)(state, jnp.zeros((1, 3))).terminated[0])
+        return bool(jax.jit(world.step)(state, jnp.zeros((1, 3))).ended[0])
 
     assert ended(0.5, visited=0.6)
     assert not ended(0.5, visited=0.4)

@@ -61,7 +61,7 @@ def live_ours(world: CarRacing, seeds: range, actions: np.ndarray) -> Lives:
             state, _ = carry
             after = world.step(state, action)
             origin = jax.vmap(lambda car: car.origin)(after.state.car)
-            return (after.state, after.observation), (after.reward, after.terminated, origin)
+            return (after.state, after.observation), (after.reward, after.ended, origin)
 
         return lax.scan(step, (state, frames), actions)[1]
 

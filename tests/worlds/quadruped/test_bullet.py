@@ -9,7 +9,6 @@ import gymnasium
 import numpy as np
 import pytest
 
-from metahebb.worlds import HostWorld
 from metahebb.worlds.quadruped import (
     FRONT_LEFT_DAMAGED,
     FRONT_RIGHT_DAMAGED,
@@ -225,9 +224,8 @@ def test_an_action_that_is_not_finite_ends_the_life():
     world.close()
 
 
-def test_it_is_a_host_world_that_closes_twice():
+def test_it_has_its_spaces_and_closes_twice():
     world = BulletQuadruped(2)
-    assert isinstance(world, HostWorld)
     observation = world.reset(1, seed=0)
     assert world.observation_space == gymnasium.spaces.Box(-5.0, 5.0, (28,), np.float32)
     assert observation in world.observation_space

@@ -69,7 +69,11 @@ class Scene(NamedTuple):
 
 def zoom_at(steps: jax.Array) -> jax.Array:
     """Pixels of the original's canvas per unit: the camera comes near in the first second."""
-    time = jnp.minimum((steps + 1) / FPS, 1.0)
+    return _zoom(jnp.minimum((steps + 1) / FPS, 1.0))
+
+
+def _zoom(time: Any) -> Any:
+    """The zoom at a time in the first second, of any array's kind."""
     return 0.1 * SCALE * (1 - time) + ZOOM * SCALE * time
 
 
@@ -232,7 +236,8 @@ def _hull_cover() -> np.ndarray:
     right = ((_LEFT + np.arange(_WIDTH))[:, None] + sub).ravel() * CELL_W
     up = WINDOW_H - ((_TOP + np.arange(_HEIGHT))[:, None] + sub).ravel() * CELL_H
     for steps in range(FPS):
-        zoom = float(zoom_at(jnp.array(steps)))
+        # In NumPy: to import this module starts no backend of JAX.
+        zoom = float(_zoom(np.float32(steps + 1) / np.float32(FPS)))
         inside = np.zeros((up.size, right.size), bool)
         for part in HULL:
             x, y = np.trunc(part[:, 0] * zoom + WINDOW_W / 2), np.trunc(part[:, 1] * zoom + WINDOW_H / 4)

@@ -12,7 +12,7 @@ from gymnasium.utils import seeding
 from jax import lax
 
 from metahebb.stages import on_host
-from metahebb.worlds import TracedStep
+from metahebb.worlds import TracedStep, TracedWorld
 from metahebb.worlds.car_racing import physics
 from metahebb.worlds.car_racing.frames import COLOURS, STATE_H, STATE_W, Scene, draw_frames
 from metahebb.worlds.car_racing.physics import Action, Car
@@ -66,8 +66,8 @@ def draw_life(rng: np.random.Generator, domain_randomize: bool, colours: np.ndar
     return Life(colours=colours, track=draw_track(rng))
 
 
-class CarRacing:
-    """CarRacing as a traced world.
+class CarRacing(TracedWorld):
+    """CarRacing as a traced world, without a limit of steps.
 
     Observations are uint8 [lives, 96, 96, 3]. Actions are float32 [lives, 3], steering in [−1, 1] (right
     positive), gas and brake in [0, 1], or int32 [lives] if not ``continuous``: nothing, right, left, gas,
@@ -76,8 +76,8 @@ class CarRacing:
 
     The reward of a step is 1000/N for each of the track's N tiles that a wheel touches for the first time,
     less 0.1; a step that leaves the field gives −100. A life ends there, when all tiles are visited, or at
-    tile 0 with ``lap_complete_percent`` of them. The original's limit of 1,000 steps is left to whoever lives
-    the life.
+    tile 0 with ``lap_complete_percent`` of them. The original's limit of 1,000 steps is a wrapper of Gymnasium's,
+    and here that of whoever wraps this world: the task ``car-racing``, the Gymnasium environments.
 
     The same seed is the same track (and colours) as ``gymnasium.make("CarRacing-v3").reset(seed=seed)``.
 
@@ -86,7 +86,7 @@ class CarRacing:
     >>> world = CarRacing()
     >>> step = jax.jit(world.step, donate_argnums=0)
     >>> state, frames = world.reset(np.arange(16))
-    >>> state, frames, reward, terminated = step(state, jnp.zeros((16, 3)))
+    >>> state, frames, reward, ended = step(state, jnp.zeros((16, 3)))
     """
 
     def __init__(
@@ -96,7 +96,6 @@ class CarRacing:
         self.domain_randomize = domain_randomize
         self.lap_complete_percent = lap_complete_percent
         self.observation_space = gymnasium.spaces.Box(0, 255, (STATE_H, STATE_W, 3), np.uint8)
-        self.action_space: gymnasium.Space[np.ndarray] | gymnasium.Space[np.int64]
         if continuous:
             low, high = np.array([-1, 0, 0], np.float32), np.array([1, 1, 1], np.float32)
             self.action_space = gymnasium.spaces.Box(low, high)
@@ -144,6 +143,12 @@ class CarRacing:
         reward = jnp.where(outside, -100.0, reward)
         reward = jnp.where(unknown.reshape(len(reward), -1).any(-1), jnp.nan, reward)
         return TracedStep(state, _observe(state), reward, lap | (state.visited_count == count) | outside)
+
+    def render(self, state: State, slot: int) -> np.ndarray:
+        """The original's big view of a life, uint8 [400, 600, 3]."""
+        from metahebb.worlds.car_racing.picture import draw_picture
+
+        return draw_picture(state, slot)
 
     def _controls(self, action: jax.Array) -> Action:
         if self.continuous:

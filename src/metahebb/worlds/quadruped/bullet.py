@@ -40,7 +40,7 @@ __all__ = ["BulletQuadruped"]
 
 
 class BulletQuadruped:
-    """A host world: ``slots`` lives of the quadruped, each in a simulation of its own (about 30 MB).
+    """A simulator of ``slots`` lives of the quadruped, each in a simulation of its own (about 30 MB).
 
     ``merged`` is the same robot with its fixed links merged into those that carry them: faster, no longer the
     same bits, and for training only. Published numbers are measured on the exact one.

@@ -37,7 +37,7 @@ _POSITIONS, _VELOCITIES = slice(1, 16), slice(16, 30)
 
 
 class MujocoQuadruped:
-    """A host world: ``slots`` lives of the quadruped, each in a body of its own."""
+    """A simulator of ``slots`` lives of the quadruped, each in a body of its own."""
 
     observation_space = OBSERVATION_SPACE
     action_space = ACTION_SPACE
