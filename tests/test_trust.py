@@ -280,7 +280,7 @@ def test_code_that_changes_while_it_is_in_use_is_noticed(here: Path) -> None:
     c, _, _ = configure("gymnasium:Moving-v0", imports=(str(file),), **SMALL)
     run = create_run(c, here / "run")
     file.write_text(file.read_text() + "\n")
-    with pytest.raises(RunError, match=r"'.*moving.py' has changed since it was first read"):
+    with pytest.raises(RunError, match=r"'.*moving.py' has changed while it was in use"):
         Workers(run.configuration, 1)
     # What is in the run is as it was: the agents of the run can still be written.
     agent = package.Agent(run.configuration, np.ones(12, np.float32))
@@ -305,14 +305,21 @@ def test_a_module_of_the_working_directory_cannot_travel(here: Path) -> None:
 
 
 def test_a_module_of_the_working_directory_does_not_stand_in_for_an_installed_one(
-    here: Path, nothing_known: Callable[[], None]
+    here: Path, nothing_known: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One has trained with a package; a stranger's folder, in which one is, has a file of its name."""
     run = package.train("gymnasium:CartPole-v1", imports=["this"], run="run", workers=1, **SMALL)
     nothing_known()
     assert package.load(run.folder).configuration.imports == ("this",)
     (here / "this.py").write_text(f"open({str(here / 'trace')!r}, 'w')\n")
-    with pytest.raises(UsageError, match=r"'this', but '.*here/this.py' would be imported in its place"):
+    del sys.modules["this"]
+    package.load(run.folder)
+    assert "this" in sys.modules
+    assert not (here / "trace").exists()
+    # Where that folder goes before Python's own, as with `python -m`, it is told.
+    del sys.modules["this"]
+    monkeypatch.syspath_prepend(here)
+    with pytest.raises(UsageError, match=r"'this', which is installed as .*, but another would be imported"):
         package.load(run.folder)
     assert not (here / "trace").exists()
 
@@ -329,7 +336,7 @@ def test_a_module_in_a_tasks_id_is_written_down_as_an_import(here: Path) -> None
 
 
 def test_a_run_of_an_earlier_version_with_imports_by_path_goes_on(
-    here: Path, nothing_known: Callable[[], None]
+    here: Path, nothing_known: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = environment(here / "earlier.py", "Earlier")
     settings = SMALL | {"generations": 3}
@@ -339,12 +346,37 @@ def test_a_run_of_an_earlier_version_with_imports_by_path_goes_on(
     del said["import_digests"]
     (run.folder / "config.json").write_text(json.dumps(said | {"imports": [str(file)], "generations": 3}))
     (run.folder / "earlier.py").unlink()
+    with monkeypatch.context() as another:
+        another.setenv("XDG_DATA_HOME", str(here / "another"))
+        nothing_known()
+        with pytest.raises(UsageError, match=r"would run Python code that you have not trained with: '.*/earlier.py'"):
+            package.resume(run.folder)
+        assert package.open_run(run.folder, trust_code=True).configuration.imports == (str(file),)
     # Its file is one that they have trained with since.
     nothing_known()
     package.resume(run.folder, workers=1)
     ours, theirs = result(run.folder), result(whole.folder)
     assert [line["fitness_mean"] for line in ours["metrics"]] == [line["fitness_mean"] for line in theirs["metrics"]]
     assert ours["agents"]["latest.safetensors"] == theirs["agents"]["latest.safetensors"]
+
+
+def test_a_path_of_an_earlier_version_is_not_run_from_a_strangers_folder(
+    here: Path, nothing_known: Callable[[], None]
+) -> None:
+    file = environment(
+        here / "mine" / "pathed.py", "Pathed", more="try:\n    import by_path\nexcept ImportError: pass\n"
+    )
+    package.train("gymnasium:Pathed-v0", imports=[str(file)], run="run", workers=1, **SMALL)
+    (here / "theirs").mkdir()
+    file.rename(here / "theirs" / "pathed.py")
+    (here / "theirs" / "by_path.py").write_text(f"open({str(here / 'trace')!r}, 'w')\n")
+    said = json.loads((here / "run" / "config.json").read_text()) | {"imports": [str(here / "theirs" / "pathed.py")]}
+    (here / "run" / "config.json").write_text(json.dumps(said))
+    nothing_known()
+    (copy,) = package.open_run("run").configuration.imports
+    assert Path(copy).parent not in (here / "theirs", here / "run")
+    package.resume("run", generations=2, workers=1)
+    assert not (here / "trace").exists()
 
 
 def test_without_a_place_to_remember_training_is_as_ever(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

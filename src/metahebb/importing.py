@@ -43,6 +43,8 @@ def import_user_module(name: str) -> ModuleType:
             if not Path(name).expanduser().is_file():
                 raise UsageError(f"--import {name!r}: there is no such file.")
             return load_file(Path(name))
+        if importlib.util.find_spec(name.partition(".")[0]) is not None:
+            return importlib.import_module(name)
         # Beside the command there is nothing to import; users mean their working directory.
         with _importable(Path.cwd()):
             return importlib.import_module(name)

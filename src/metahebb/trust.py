@@ -16,7 +16,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import importlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -24,7 +24,6 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.machinery import PathFinder
 from pathlib import Path, PureWindowsPath
 
 import platformdirs
@@ -98,8 +97,10 @@ def signed(configuration: Configuration) -> Configuration:
 def check_unchanged(configuration: Configuration) -> None:
     """Raise RunError if a file is no longer the one of the configuration: who reads it now would live by another."""
     for its in code_of(configuration):
-        if its.digest is not None and _signed(its).digest != its.digest:
-            raise RunError(f"The file {its.name!r} has changed since it was first read.")
+        if its.digest is not None and not _is_unchanged(Path(its.name), its.digest):
+            raise RunError(
+                f"The file {its.name!r} has changed while it was in use; a run goes on with --resume, by its own copy."
+            )
 
 
 def copy_code(code: Sequence[Code], folder: Path) -> list[Code]:
@@ -125,9 +126,7 @@ def copy_code(code: Sequence[Code], folder: Path) -> list[Code]:
                 f"{str(other)!r} is not {its.name!r} as it was first read, which has to lie in {str(folder)!r}: "
                 "choose another folder, or give the file another name."
             )
-        if contents.setdefault(copy.name, content) != content:
-            raise UsageError(f"Two different files are named {copy.name!r}; give one of them another name.")
-        named.append(dataclasses.replace(its, name=copy.name, digest=digest))
+        named.append(dataclasses.replace(its, name=_add(contents, its.name, content), digest=digest))
     for name, content in contents.items():
         if not (folder / name).exists():
             with replacing(folder / name) as temporary:
@@ -156,16 +155,28 @@ def find_code(code: Sequence[Code], folder: Path, source: str, trust_code: bool 
             "it, and if you trust it, give --trust-code (from Python trust_code=True)."
         )
     for its in unknown:
-        _here[_key(its)] = ""
-    # The imports are neighbours: one of them as it is beside the agent and another as it is now would be a mixture.
+        # Who trusts an earlier version's absolute path trusts what lies there.
+        _here[_key(its)] = its.name if Path(its.name).is_absolute() else ""
     places: dict[Code, str] = {}
+    # The imports are neighbours: one of them as it is beside the agent and another as it is now would be a mixture.
     for group in ([its for its in found if its.rule], [its for its in found if its.is_file and not its.rule]):
-        origins = {its: _unchanged_origin(its) for its in group}
-        if not all(origins.values()):
-            staged = _staged({its.name: contents[its.name] for its in group if not Path(its.name).is_absolute()})
-            origins = {its: str(staged / its.name) for its in group}
-        places |= {its: origin for its, origin in origins.items() if origin}
+        origins = {its: _origin(its) or "" for its in group}
+        if not all(_is_unchanged(Path(origin), its.digest) for its, origin in origins.items()):
+            copies: dict[str, bytes] = {}
+            for its in group:
+                _add(copies, its.name, contents[its.name])
+            folder = _folder_of(copies)
+            origins = {its: str(folder / Path(its.name).name) for its in group}
+        places |= origins
     return [dataclasses.replace(its, name=places.get(its, its.name)) for its in found]
+
+
+def _add(contents: dict[str, bytes], path: str, content: bytes) -> str:
+    """Add what is in a file under its bare name, which is returned; raises UsageError if another file has it."""
+    name = Path(path).name
+    if contents.setdefault(name, content) != content:
+        raise UsageError(f"Two different files are named {name!r}; give one of them another name.")
+    return name
 
 
 def _verified(its: Code, folder: Path, source: str) -> bytes:
@@ -194,14 +205,14 @@ def _check_installed(module: str, source: str) -> None:
             f"{source} names the module {module!r}, which is not installed, and so cannot be found from elsewhere: "
             "install its package, or give its file with --import."
         )
-    importlib.invalidate_caches()
-    here = PathFinder.find_spec(top, [str(Path.cwd())])
-    # Folders without an __init__.py, which have no origin, are found last.
-    if here is not None and here.origin and Path(here.origin).resolve() != Path(origin).resolve():
-        raise UsageError(
-            f"{source} names the module {module!r}, but {here.origin!r} would be imported in its place; "
-            "go to another folder, or rename it."
-        )
+    with contextlib.suppress(ValueError):
+        here = importlib.util.find_spec(top)
+        if here is not None and (here.origin or "") == origin:
+            return
+    raise UsageError(
+        f"{source} names the module {module!r}, which is installed as {origin!r}, but another would be imported in its "
+        "place; go to another folder."
+    )
 
 
 @functools.cache
@@ -229,6 +240,12 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def _is_unchanged(path: Path, digest: str | None) -> bool:
+    with contextlib.suppress(OSError):
+        return path.is_file() and _digest(path.read_bytes()) == digest
+    return False
+
+
 def _signed(its: Code) -> Code:
     return dataclasses.replace(its, digest=_digest(_content(Path(its.name)))) if its.is_file else its
 
@@ -239,7 +256,7 @@ def _signed(its: Code) -> Code:
 _here: dict[str, str] = {}
 """What this process has been given or told to trust, as it is kept in the user's data folder (see ``remember``)."""
 _folders: set[Path] = set()
-_stages: dict[frozenset[tuple[str, str]], Path] = {}
+_made: dict[frozenset[tuple[str, str]], Path] = {}
 
 
 def remember(configuration: Configuration) -> None:
@@ -288,22 +305,14 @@ def _origin(its: Code) -> str | None:
     return _here.get(_key(its)) if kept is None else kept
 
 
-def _unchanged_origin(its: Code) -> str | None:
-    origin = its.name if Path(its.name).is_absolute() else _origin(its)
-    with contextlib.suppress(UsageError):
-        if origin and _digest(_content(Path(origin))) == its.digest:
-            return origin
-    return None
-
-
-def _staged(contents: Mapping[str, bytes]) -> Path:
+def _folder_of(contents: Mapping[str, bytes]) -> Path:
     """A folder with nothing but these files; the same files have one folder in a process."""
     key = frozenset((name, _digest(content)) for name, content in contents.items())
-    if key not in _stages:
-        _stages[key] = new_folder()
+    if key not in _made:
+        _made[key] = new_folder()
         for name, content in contents.items():
-            (_stages[key] / name).write_bytes(content)
-    return _stages[key]
+            (_made[key] / name).write_bytes(content)
+    return _made[key]
 
 
 def new_folder() -> Path:
