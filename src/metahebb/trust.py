@@ -189,7 +189,7 @@ def _verified(its: Code, folder: Path, source: str) -> bytes:
         )
     path = (folder / its.name).absolute()
     remedy = "put it back" if its.rule else "put it back, or give yours with --import"
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"{source} needs the file {str(path)!r}, which is not there; {remedy}.")
     content = _content(path)
     if its.digest not in (None, _digest(content)):
@@ -200,7 +200,8 @@ def _verified(its: Code, folder: Path, source: str) -> bytes:
 def _check_installed(module: str, source: str) -> None:
     """Raise UsageError for a module that is not installed, or in whose place another would be imported here."""
     top = module.partition(".")[0]
-    if not all(part.isidentifier() for part in module.split(".")) or (origin := _installed(top)) is None:
+    named = all(part.isidentifier() for part in module.split(".")) and len(module) < 256
+    if not named or (origin := _installed(top)) is None:
         raise UsageError(
             f"{source} names the module {module!r}, which is not installed, and so cannot be found from elsewhere: "
             "install its package, or give its file with --import."
@@ -229,7 +230,8 @@ def _installed(module: str) -> str | None:
 
 def _content(path: Path) -> bytes:
     try:
-        if not path.is_file():
+        # Unlike a path's own question it has an answer for every name; a pipe would never end.
+        if not os.path.isfile(path):
             raise FileNotFoundError(2, "there is no such file")
         return path.read_bytes()
     except OSError as e:
@@ -242,7 +244,7 @@ def _digest(content: bytes) -> str:
 
 def _is_unchanged(path: Path, digest: str | None) -> bool:
     with contextlib.suppress(OSError):
-        return path.is_file() and _digest(path.read_bytes()) == digest
+        return os.path.isfile(path) and _digest(path.read_bytes()) == digest
     return False
 
 
