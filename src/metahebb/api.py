@@ -128,7 +128,7 @@ def prepare(
             )
         strategy = strategy_of(configuration, network)
         if isinstance(strategy, EvosaxStrategy):
-            strategy.check_memory(_available_memory())
+            strategy.check()
         folder_of_run = default_folder(task) if run is None else Path(run)
         return create_run(configuration, folder_of_run), None if agent is None else agent.genome
 
@@ -153,7 +153,9 @@ def train(
         run: the folder to make; by default ``runs/<task>-<n>``.
         preset: ``"paper"``, or None for the task's own settings.
         config: a configuration file to take the settings from.
-        start_from: an agent, or the file of one, that evolution starts from.
+        start_from: an agent, or the file of one, that evolution starts from: as the mean of the search, or, for
+            strategies of evosax that keep a population, as its first member, with the others around it
+            (``StartingPopulation``).
         rule: a rule's name, ``"my_rules.py:my_rule"``, or a function ``(pre, post, weight, A, …)``.
         workers: worker processes, by default one per core. The result does not depend on them.
         time_limit: minutes after which the run ends with the generation.

@@ -100,7 +100,7 @@ def _pairs(given: list[str] | None, option: str) -> dict[str, Any] | None:
             raise UsageError(f"{option} {item!r} is not of the form key=value.")
         try:
             pairs[key] = json.loads(value)
-        except json.JSONDecodeError:
+        except ValueError:  # no JSON, or a number of thousands of digits
             pairs[key] = {"True": True, "False": False, "None": None}.get(value, value)
     return pairs
 
