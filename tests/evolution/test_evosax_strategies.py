@@ -16,6 +16,7 @@ from metahebb.errors import UsageError
 from metahebb.evolution.checkpoints import Checkpoint, load_newest, save
 from metahebb.evolution.evosax_strategies import EvosaxStrategy, _arguments, check_strategy, strategy_names
 from metahebb.evolution.populations import StartingPopulation
+from metahebb.resources import check_memory, needs_of_state
 
 PARAMETERS = 6
 SUMMIT = np.linspace(-1, 1, PARAMETERS)
@@ -148,6 +149,28 @@ def test_strategies_that_need_more_are_refused() -> None:
 def test_a_population_that_a_strategy_refuses_is_told(name: str, population: int, reason: str) -> None:
     with pytest.raises(UsageError, match=f"Strategy '{name}' of evosax refuses --population {population} .*{reason}"):
         strategy_of(name, population).check()
+
+
+def test_a_covariance_that_no_memory_holds_is_told_with_its_size() -> None:
+    # 458,002² float32 are 781 GiB; nothing of them is allocated, or this test would not end.
+    strategy = strategy_of("CMA_ES", parameters=458_002)
+    strategy.check()
+    needs = needs_of_state("CMA_ES", strategy.template())
+    assert 2 * 4 * 458_002**2 < needs[0].size < 2 * 3.1 * 4 * 458_002**2
+    with pytest.raises(
+        UsageError, match=r"^The state of CMA_ES and its update would take .*; 24.0 GiB are available: "
+    ):
+        check_memory(needs, 24 * 2**30)
+    check_memory(needs_of_state("SNES", strategy_of("SNES", parameters=458_002).template()), 24 * 2**30)
+
+
+def test_a_state_must_fit_twice() -> None:
+    strategy = strategy_of("xNES", parameters=100)
+    size = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(strategy.init()))
+    needs = needs_of_state("xNES", strategy.template())
+    check_memory(needs, 2 * size)
+    with pytest.raises(UsageError, match="and its update"):
+        check_memory(needs, 2 * size - 1)
 
 
 def test_options_reach_the_strategy() -> None:
