@@ -78,6 +78,13 @@ class Unrewarding(Target):
         return observation, np.nan if self.always or self.seed % 2 else reward, terminated, truncated, info
 
 
+class Wide(Target):
+    """Sees a hundred million numbers."""
+
+    def __init__(self) -> None:
+        self.observation_space = spaces.Box(-1, 1, (10**8,))
+
+
 class DictObservation(Target):
     observation_space = spaces.Dict({"position": spaces.Box(-1, 1, (3,))})
 
@@ -95,7 +102,7 @@ class WholeNumbers(Target):
 
 
 for environment in (
-    Target, Deadly, Endless, Faulty, Talkative, Unrewarding,
+    Target, Deadly, Endless, Faulty, Talkative, Unrewarding, Wide,
     DictObservation, TextObservation, SeveralSwitches, WholeNumbers,
 ):  # fmt: skip
     gymnasium.register(f"{environment.__name__}-v0", entry_point=environment)

@@ -48,6 +48,23 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
         [TASK, "--strategy", "SNES", "--strategy-option", "std_init=big"],
         ["std_init", "'big'"],
     ),
+    "a fraction for a strategy's whole number": (
+        [TASK, "--strategy", "Rm_ES", "--strategy-option", "m=1.9"],
+        ["m is 1.9", "whole number"],
+    ),
+    "a deviation that no number holds": (
+        [TASK, "--strategy", "SNES", "--strategy-option", "std_init=1e400"],
+        ["std_init is inf", "finite"],
+    ),
+    "a deviation of thousands of digits": (
+        [TASK, "--strategy", "SNES", "--strategy-option", f"std_init=1{5000 * '0'}"],
+        ["std_init is '1000", "finite"],
+    ),
+    "no subspace": ([TASK, "--strategy", "GuidedES", "--strategy-option", "subspace_dims=0"], ["subspace_dims is 0"]),
+    "a subspace larger than the space": (
+        [TASK, "--strategy", "GuidedES", "--population", "4", "--strategy-option", "subspace_dims=1000000"],
+        ["'GuidedES' of evosax refuses", "subspace_dims=1000000"],
+    ),
     "a strategy's option for another": ([TASK, "--strategy-option", "std_init=1"], ["--strategy-option", "openai-es"]),
     "sigma for another strategy": ([TASK, "--strategy", "SNES", "--sigma", "0.2"], ["--sigma", "std_init"]),
     "initial weights": ([TASK, "--initial-weights", "unifrom"], ["'unifrom'", "Did you mean 'uniform'", "co-evolved"]),

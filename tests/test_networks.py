@@ -1,4 +1,7 @@
-"""Lives of networks against the formulas of Najarro & Risi (2020) in NumPy: float64, one synapse's layer at a time."""
+"""Lives of networks against the paper's update, Δw_ij = η·(A·o_i·o_j + B·o_i + C·o_j + D), in NumPy.
+
+In float64, one synapse's layer at a time.
+"""
 
 from __future__ import annotations
 

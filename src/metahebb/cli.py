@@ -181,10 +181,11 @@ def train(
             config=config,
             start_from=start_from,
             generations=generations,
+            workers=workers,
             **{name: SETTINGS[name].parse(value) for name, value in settings.items()},
         )
     else:
-        made, genome = api.reopen(resume, generations), None
+        made, genome = api.reopen(resume, generations, workers), None
     with showing(made, time_limit) as observer:
         ending = api.go_on(
             made, workers=workers, time_limit=time_limit, start=genome, observer=observer, new=resume is None

@@ -1,7 +1,8 @@
 """Files as the reference implementation writes them, lived as it lives them.
 
-The files are made here, in its layout, and its life is the paper's formulas in NumPy, in its layout too: images with
-rows and columns swapped, features flattened as (channel, column, row), weights [outputs, inputs], float64.
+The files are made here, in its layout, and its life is the paper's update, Δw_ij = η·(A·o_i·o_j + B·o_i +
+C·o_j + D), in NumPy and in its layout too: images with rows and columns swapped, features flattened as (channel,
+column, row), weights [outputs, inputs], float64.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from metahebb.lifetimes.lives import life_of
 from metahebb.lifetimes.slots import Moment
 from metahebb.seeds import Stream
 from metahebb.worlds.gymnasium import make_environment
-from support import ENVIRONMENTS, Answer, options
+from support import ENVIRONMENTS, PATIENCE, Answer, options
 
 NEWEST_TAXI = max(identifier for identifier in gymnasium.registry if identifier.startswith("Taxi-v"))
 
@@ -169,7 +169,7 @@ def without(module: str, folder: Path, *arguments: str) -> subprocess.CompletedP
     """The command where a module is not installed."""
     code = HIDES.format(hidden={module}) + "from metahebb.cli import main\nmain()\n"
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True, timeout=PATIENCE
     )
 
 

@@ -80,7 +80,7 @@ def test_a_run_of_two_workers_that_is_killed_and_resumed_ends_as_if_it_never_had
     workers = workers_of(process.pid)
     process.kill()
     assert process.wait() == -signal.SIGKILL
-    wait_for(lambda: not any(map(alive, workers)), seconds=5)
+    wait_for(lambda: not any(map(alive, workers)))
     assert 1 <= len(run.metrics()) < SETTINGS["generations"]
     package.resume(run.folder, workers=2)
     assert result(run.folder) == result(undisturbed.folder)

@@ -17,6 +17,7 @@ from gymnasium.wrappers import FrameStackObservation, GrayscaleObservation
 
 from metahebb.errors import UsageError, unknown
 from metahebb.importing import REMEDY
+from metahebb.resources import Need, check_memory
 from metahebb.worlds import HostWorld
 
 __all__ = ["GymnasiumWorld", "make_environment"]
@@ -99,6 +100,9 @@ def make_environment(
     if frame_stack > 1:
         if not isinstance(env.observation_space, gymnasium.spaces.Box):
             raise UsageError(f"--frame-stack needs Box observations; {identifier!r} has {env.observation_space}.")
+        # Of the stacked space at least its two bounds are allocated.
+        bounds = 2 * frame_stack * env.observation_space.low.nbytes
+        check_memory([Need(f"a stack of {frame_stack:,} frames", bounds, "lower --frame-stack")])
         env = StackedChannels(FrameStackObservation(env, frame_stack))
     return env
 
