@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from metahebb.lifetimes.lives import Life, Outcome
+from metahebb.lifetimes.lives import OBSERVATION, REWARD, Life, Outcome
 from metahebb.lifetimes.slots import Moment, Slots, compiler_options
 from metahebb.networks import Layer, Network, Plasticity
 from metahebb.readouts import Readout
@@ -17,6 +17,9 @@ from metahebb.tasks import Task
 from metahebb.worlds import HostWorld
 
 __all__ = ["HostSlots"]
+
+LARGEST = float(np.finfo(np.float32).max)
+"""of a fitness: the strategies compute in float32, and squares of larger ones are beyond float64 too"""
 
 
 class HostSlots(Slots):
@@ -63,13 +66,22 @@ class HostSlots(Slots):
 
     def _step_world(self, living: np.ndarray, actions: np.ndarray, finite: np.ndarray) -> list[Outcome]:
         """Step the worlds of the ``living`` slots whose outputs are ``finite``; the lives that ended."""
+        if self._observation.dtype == np.float32:
+            seen = self._observation[living].reshape(len(living), -1)
+            for slot in living[~np.isfinite(seen).all(axis=1)]:
+                # From here on it is not the network that brings infinity into its weights.
+                self._fault[slot] = OBSERVATION
         acting, ended = living[finite], living[~finite]
         self._fitness[ended] = np.nan
         if len(acting):
             observations, rewards, over = self._world.step(acting, actions[acting])
             self._observation[acting] = observations
             self._fitness[acting] += rewards
-            ended = np.union1d(ended, acting[over | ~np.isfinite(rewards)])
+            endless = ~(np.abs(self._fitness[acting]) <= LARGEST)
+            for slot in acting[endless]:
+                self._fault[slot] = REWARD
+                self._fitness[slot] = np.nan
+            ended = np.union1d(ended, acting[over | endless])
         self._age[living] += 1
         return [self._end(int(slot)) for slot in ended]
 
