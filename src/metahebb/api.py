@@ -22,13 +22,15 @@ from metahebb.evolution.openai_es import OpenAIES
 from metahebb.evolution.runs import Run, create_run, default_folder, extended, open_run
 from metahebb.evolution.training import Ending, Observer, evolve, live_agent, strategy_of
 from metahebb.evolution.workers import Workers
-from metahebb.lifetimes.lives import Life, Outcome, life_of
+from metahebb.lifetimes.lives import FAULTS, Life, Outcome, life_of, why_diverged
 from metahebb.seeds import Stream
 from metahebb.source import write_rule
 
 __all__ = ["Evaluation", "evaluate", "load", "prepare", "resume", "train"]
 
-WORLD_SETTINGS = ("env_args", "greyscale", "frame_stack", "imports", "simulator", "morphologies")
+WORLD_SETTINGS = (
+    "env_args", "greyscale", "frame_stack", "max_steps", "fresh_environments", "imports", "simulator", "morphologies",
+)  # fmt: skip
 NETWORK_SETTINGS = (
     "rule", "rule_digest", "static", "initial_weights", "normaliser", "hidden", "activation", "coefficients",
 )  # fmt: skip
@@ -122,7 +124,7 @@ def prepare(
             if agent.configuration.task == task:
                 its += WORLD_SETTINGS
             given = {name: getattr(agent.configuration, name) for name in its} | given
-        configuration, _, network = configure(task, preset, **given)
+        configuration, made, network = configure(task, preset, **given)
         if agent is not None and agent.network.genome != network.genome:
             raise UsageError(
                 f"The agent is one of task {agent.configuration.task!r} with {agent.network.parameters:,} parameters; "
@@ -131,6 +133,8 @@ def prepare(
         strategy = strategy_of(configuration, network)
         if isinstance(strategy, EvosaxStrategy):
             strategy.check_memory(_available_memory())
+        if made.trial is not None:
+            configuration = dataclasses.replace(configuration, **made.trial())
         folder_of_run = default_folder(task) if run is None else Path(run)
         return create_run(configuration, folder_of_run), None if agent is None else agent.genome
 
@@ -277,7 +281,7 @@ def evaluation_of(outcomes: Sequence[Outcome], seconds: float) -> Evaluation:
     raw = np.array([outcome.fitness for outcome in outcomes])
     finite = np.isfinite(raw)
     if not finite.any():
-        raise RunError(f"The network diverged in all of {len(raw)} lives.")
+        raise RunError(f"None of {len(raw)} lives had a finite fitness: {FAULTS[why_diverged(outcomes)]}")
     scores = np.where(finite, raw, raw[finite].min())
     return Evaluation(scores, int((~finite).sum()), sum(outcome.steps for outcome in outcomes), seconds)
 

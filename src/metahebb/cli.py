@@ -195,6 +195,23 @@ def train(
         bool | None,
         typer.Option("--greyscale", help="See images in grey.", show_default=False, rich_help_panel="Environment"),
     ] = None,
+    max_steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Steps after which a life ends; default the environment's own limit.",
+            show_default=False,
+            rich_help_panel="Environment",
+        ),
+    ] = None,
+    fresh_environments: Annotated[
+        bool | None,
+        typer.Option(
+            "--fresh-environments/--no-fresh-environments",
+            help="A new environment for each life; default where a life needs it.",
+            show_default=False,
+            rich_help_panel="Environment",
+        ),
+    ] = None,
     imports: Annotated[
         list[str] | None,
         typer.Option(
@@ -315,6 +332,8 @@ def train(
         "env_args": _pairs(env_arg, "--env-arg"),
         "frame_stack": frame_stack,
         "greyscale": greyscale,
+        "max_steps": max_steps,
+        "fresh_environments": fresh_environments,
         "imports": tuple(imports) if imports else None,
         "morphologies": tuple(morphology) if morphology else None,
         "simulator": simulator,
@@ -340,7 +359,7 @@ def train(
         "target": target,
     }
     from metahebb import api
-    from metahebb.progress import showing
+    from metahebb.progress import showing, warnings_shown
 
     if resume is not None:
         given = [f"--{name.replace('_', '-')}" for name, value in settings.items() if value is not None]
@@ -350,15 +369,16 @@ def train(
             raise UsageError(f"--resume continues a run with its own settings; leave out {', '.join(given)}.")
     api.check_resources(workers, time_limit)
     if resume is None:
-        made, genome = api.prepare(
-            task,
-            run=run,
-            preset=preset,
-            config=config,
-            start_from=start_from,
-            generations=generations,
-            **settings,
-        )
+        with warnings_shown():
+            made, genome = api.prepare(
+                task,
+                run=run,
+                preset=preset,
+                config=config,
+                start_from=start_from,
+                generations=generations,
+                **settings,
+            )
     else:
         made, genome = api.reopen(resume, generations), None
     with showing(made, time_limit) as observer:

@@ -45,6 +45,10 @@ class Configuration:
     env_args: Mapping[str, Any] = field(default_factory=dict)
     greyscale: bool = False
     frame_stack: int = 1
+    max_steps: int | None = None
+    """after which a life in a Gymnasium environment ends; None for the environment's own limit"""
+    fresh_environments: bool | None = None
+    """whether each life has a Gymnasium environment of its own; None as False, or where it is to be found out"""
     imports: tuple[str, ...] = ()
     simulator: str | None = None
     """which of a task's simulators, where it has several"""
@@ -115,8 +119,11 @@ class Configuration:
             "frame_stack",
             "validate_every",
             "validation_lives",
+            "max_steps",
         ):
             value = getattr(self, name)
+            if name == "max_steps" and value is None:
+                continue
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise UsageError(f"--{_option(name)} is {value!r}; it must be a whole number, 1 or more.")
         for name in ("start_scale", "filter_scale", "sigma", "lr", "sigma_decay", "lr_decay"):
@@ -157,6 +164,7 @@ def check_seed(seed: int) -> None:
 _ACCEPTS: Mapping[str, Callable[[Any], bool]] = {
     "str": lambda value: isinstance(value, str),
     "str | None": lambda value: value is None or isinstance(value, str),
+    "bool | None": lambda value: value is None or isinstance(value, bool),
     "bool": lambda value: isinstance(value, bool),
     "tuple[str, ...]": lambda value: isinstance(value, tuple) and all(isinstance(item, str) for item in value),
     "tuple[int, ...]": lambda value: isinstance(value, tuple) and all(type(item) is int for item in value),
@@ -216,7 +224,12 @@ def configure(task: str, preset: str | None = None, **options: Any) -> tuple[Con
     if "imports" in given:
         given["imports"] = tuple(locate_user_module(name) for name in given["imports"])
     options_of_task = Options(
-        given.get("env_args", {}), given.get("greyscale", False), given.get("frame_stack", 1), given.get("simulator")
+        given.get("env_args", {}),
+        given.get("greyscale", False),
+        given.get("frame_stack", 1),
+        given.get("simulator"),
+        given.get("max_steps"),
+        given.get("fresh_environments"),
     )
     made = make_task(task, options_of_task, given.get("imports", ()))
     published = {**PRESETS[preset], **made.paper} if preset else {}
@@ -252,7 +265,8 @@ def configure(task: str, preset: str | None = None, **options: Any) -> tuple[Con
 def task_of(configuration: Configuration) -> Task:
     """The task that a configuration names."""
     c = configuration
-    return make_task(c.task, Options(c.env_args, c.greyscale, c.frame_stack, c.simulator), c.imports)
+    options = Options(c.env_args, c.greyscale, c.frame_stack, c.simulator, c.max_steps, c.fresh_environments)
+    return make_task(c.task, options, c.imports)
 
 
 def bodies_of(task: Task, morphologies: Sequence[str]) -> tuple[str, ...]:
