@@ -30,7 +30,7 @@ from metahebb.evolution.training import (
     strategy_of,
 )
 from metahebb.evolution.workers import Workers, how_many, on_accelerator
-from metahebb.lifetimes.lives import Life, Outcome, life_of
+from metahebb.lifetimes.lives import FAULTS, Life, Outcome, life_of, why_diverged
 from metahebb.networks import Network
 from metahebb.resources import (
     Need,
@@ -145,6 +145,8 @@ def prepare(
         if isinstance(strategy, EvosaxStrategy):
             strategy.check()
             check_memory([*needs, *needs_of_state(configuration.strategy, strategy.template())])
+        if made.trial is not None:
+            configuration = dataclasses.replace(configuration, **made.trial())
         folder_of_run = default_folder(task) if run is None else Path(run)
         return create_run(configuration, folder_of_run), None if agent is None else agent.genome
 
@@ -331,6 +333,6 @@ def evaluation_of(outcomes: Sequence[Outcome], seconds: float) -> Evaluation:
     raw = np.array([outcome.fitness for outcome in outcomes])
     finite = np.isfinite(raw)
     if not finite.any():
-        raise RunError(f"The network diverged in all of {len(raw)} lives.")
+        raise RunError(f"None of {len(raw)} lives had a finite fitness: {FAULTS[why_diverged(outcomes)]}.")
     scores = np.where(finite, raw, raw[finite].min())
     return Evaluation(scores, int((~finite).sum()), sum(outcome.steps for outcome in outcomes), seconds)

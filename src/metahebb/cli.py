@@ -164,7 +164,7 @@ def train(
     settings = {name: value for name, value in settings.items() if value is not None}
     generations = settings.pop("generations", None)
     from metahebb import api
-    from metahebb.progress import showing
+    from metahebb.progress import showing, warnings_shown
 
     if resume is not None:
         given = [f"--{SETTINGS[name].option}" for name in settings]
@@ -174,16 +174,17 @@ def train(
             raise UsageError(f"--resume continues a run with its own settings; leave out {', '.join(given)}.")
     api.check_resources(workers, time_limit)
     if resume is None:
-        made, genome = api.prepare(
-            task,
-            run=run,
-            preset=preset,
-            config=config,
-            start_from=start_from,
-            generations=generations,
-            workers=workers,
-            **{name: SETTINGS[name].parse(value) for name, value in settings.items()},
-        )
+        with warnings_shown():
+            made, genome = api.prepare(
+                task,
+                run=run,
+                preset=preset,
+                config=config,
+                start_from=start_from,
+                generations=generations,
+                workers=workers,
+                **{name: SETTINGS[name].parse(value) for name, value in settings.items()},
+            )
     else:
         made, genome = api.reopen(resume, generations, workers), None
     with showing(made, time_limit) as observer:

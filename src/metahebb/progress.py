@@ -23,7 +23,7 @@ from metahebb.evolution.training import Observer
 from metahebb.lifetimes.lives import Outcome
 from metahebb.networks import Network
 
-__all__ = ["counting", "showing"]
+__all__ = ["counting", "showing", "warnings_shown"]
 
 
 def _line(metrics: dict[str, Any], generations: int) -> str:
@@ -109,7 +109,7 @@ def showing(run: Run, time_limit: float | None) -> Iterator[Observer]:
     console = Console(highlight=False)
     try:
         if not console.is_terminal:
-            with _warnings(Console(stderr=True)):
+            with warnings_shown(Console(stderr=True)):
                 yield _Display(None, run, time_limit)
             return
         columns = (
@@ -119,7 +119,7 @@ def showing(run: Run, time_limit: float | None) -> Iterator[Observer]:
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
         )
-        with Progress(*columns, console=console) as progress, _warnings(progress.console):
+        with Progress(*columns, console=console) as progress, warnings_shown(progress.console):
             yield _Display(progress, run, time_limit)
     except KeyboardInterrupt:
         print(
@@ -134,16 +134,16 @@ def counting(lives: int, label: str) -> Iterator[Callable[[Outcome], None]]:
     """A function to call at the end of each life, with a bar on standard error in a terminal."""
     with (
         Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress,
-        _warnings(progress.console),
+        warnings_shown(progress.console),
     ):
         task = progress.add_task(label, total=lives)
         yield lambda outcome: progress.advance(task)
 
 
 @contextlib.contextmanager
-def _warnings(console: Console) -> Iterator[None]:
-    """Show the package's warnings above the display, and what environments print as it is."""
-    handler = _Messages(console)
+def warnings_shown(console: Console | None = None) -> Iterator[None]:
+    """Show the package's warnings, by default on standard error, and what environments print as it is."""
+    handler = _Messages(console or Console(stderr=True))
     logger, said = logging.getLogger("metahebb"), logging.getLogger("metahebb.said")
     logger.addHandler(handler)
     propagate, logger.propagate = logger.propagate, False

@@ -25,7 +25,7 @@ from metahebb.evolution.strategies import Strategy
 from metahebb.evolution.workers import Workers
 from metahebb.files import writing
 from metahebb.initial_weights import leaves_nothing
-from metahebb.lifetimes.lives import Life, Outcome, life_of
+from metahebb.lifetimes.lives import FAULTS, NETWORK, Life, Outcome, life_of, why_diverged
 from metahebb.networks import Network
 from metahebb.seeds import Stream
 
@@ -104,6 +104,8 @@ def evolve(
                 fitness, metrics = fitness_of(outcomes, c)
                 barren = 0
                 if fitness is None:
+                    if (fault := why_diverged(outcomes)) != NETWORK:
+                        raise RunError(f"No life of generation {generation} had a finite fitness: {FAULTS[fault]}.")
                     barren = now.barren + 1
                 else:
                     state = strategy.tell(state, population, fitness, generation, pool.weighted_noise)
@@ -153,9 +155,9 @@ def evolve(
 
 
 def _reason_to_end(c: Configuration, now: Checkpoint) -> str | None:
-    if now.barren >= BARREN:
+    if now.barren >= min(BARREN, c.generations):
         raise RunError(
-            f"No life of the last {BARREN} generations had a finite fitness: the networks diverge: "
+            f"No life of the last {now.barren} generations had a finite fitness: {FAULTS[NETWORK]}: "
             f"try a normaliser (--normaliser max-abs) or another rule, or {_smaller_steps(c)}."
         )
     if c.target is not None and now.best is not None and now.best >= c.target:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from metahebb.lifetimes.lives import Life, Outcome
+from metahebb.lifetimes.lives import OBSERVATION, REWARD, Life, Outcome
 from metahebb.lifetimes.slots import Slots, compiler_options
 from metahebb.lifetimes.step import Step, step
 from metahebb.networks import Network, Plasticity, State
@@ -17,6 +17,9 @@ from metahebb.tasks import Task
 from metahebb.worlds import HostWorld
 
 __all__ = ["HostSlots"]
+
+LARGEST = float(np.finfo(np.float32).max)
+"""of a fitness: the strategies compute in float32, and squares of larger ones are beyond float64 too"""
 
 
 class HostSlots(Slots):
@@ -55,6 +58,7 @@ class HostSlots(Slots):
 
         A life whose outputs are not finite ends without a step of its world, and its reward is NaN.
         """
+        self._look_for_faults(living)
         lived = self._step(self._plasticity, self._state, self._observation)
         self._state = lived.state
         finite = np.asarray(lived.finite)[living]
@@ -63,10 +67,21 @@ class HostSlots(Slots):
         if len(acting):
             observations, rewards[finite], over = self._world.step(acting, np.asarray(lived.action)[acting])
             self._observation[acting] = observations
-            ended = np.union1d(ended, acting[over | ~np.isfinite(rewards[finite])])
+            endless = ~(np.abs(self._fitness[acting] + rewards[finite]) <= LARGEST)
+            for slot in acting[endless]:
+                self._fault[slot] = REWARD
+            rewards[finite] = np.where(endless, np.nan, rewards[finite])
+            ended = np.union1d(ended, acting[over | endless])
         self._fitness[living] += rewards
         self._age[living] += 1
         return lived, rewards, ended
+
+    def _look_for_faults(self, living: np.ndarray) -> None:
+        """Note whose observations are not finite: what follows is not their network's fault."""
+        if self._observation.dtype == np.float32:
+            seen = self._observation[living].reshape(len(living), -1)
+            for slot in living[~np.isfinite(seen).all(axis=1)]:
+                self._fault[slot] = OBSERVATION
 
 
 @functools.lru_cache(maxsize=8)

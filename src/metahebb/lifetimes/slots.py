@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metahebb.lifetimes.lives import Life, Outcome
+from metahebb.lifetimes.lives import NETWORK, Life, Outcome
 from metahebb.networks import Network, Plasticity, State
 from metahebb.tasks import Task
 from metahebb.worlds.traced import put_life
@@ -51,6 +51,7 @@ class Slots(ABC):
         self._fitness = np.zeros(task.slots)
         self._age = np.zeros(task.slots, np.int64)
         self._mean_square = np.zeros(task.slots)
+        self._fault = [NETWORK] * task.slots
 
     @property
     def free(self) -> list[int]:
@@ -70,6 +71,7 @@ class Slots(ABC):
         self._begin(slot, life)
         self._lives[slot] = life
         self._fitness[slot] = self._age[slot] = 0
+        self._fault[slot] = NETWORK
         genes = genome[: self._network.synaptic_parameters]
         self._mean_square[slot] = np.dot(genes, genes) / len(genes)
 
@@ -113,7 +115,7 @@ class Slots(ABC):
         assert life is not None
         self._lives[slot] = None
         fitness, age, mean_square = self._fitness[slot], self._age[slot], self._mean_square[slot]
-        return Outcome(life.member, life.number, float(fitness), int(age), float(mean_square))
+        return Outcome(life.member, life.number, float(fitness), int(age), float(mean_square), self._fault[slot])
 
 
 @functools.cache
