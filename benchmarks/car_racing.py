@@ -28,6 +28,8 @@ from metahebb.assembly import configure
 from metahebb.lifetimes import make_slots
 from metahebb.lifetimes.lives import life_of
 from metahebb.lifetimes.slots import compiler_options
+from metahebb.lifetimes.step import step
+from metahebb.networks import Plasticity, State
 from metahebb.worlds.car_racing import CarRacing
 
 CORES = 2
@@ -164,22 +166,22 @@ def network(lives: int = 0) -> Callable[[], float]:
     lives = lives or task.slots
     key = jax.random.key(0)
     genome = network.unflatten(_genomes(lives, network.parameters))
-    plasticity, weights = network.express(genome), network.init(genome, jax.random.split(key, lives))
+    plasticity, newborn = network.express(genome), network.init(genome, jax.random.split(key, lives))
     frames = jax.random.randint(key, (4, lives, 96, 96, 3), 0, 256, jnp.uint8)
 
-    def live(plasticity: Any, weights: Any) -> Any:
-        def step(weights: Any, number: jax.Array) -> Any:
-            activities = network.act(plasticity, weights, frames[number % len(frames)])
-            return network.learn(plasticity, weights, activities), activities[-1]
+    def live(plasticity: Plasticity, state: State) -> tuple[State, jax.Array]:
+        def one(state: State, number: jax.Array) -> tuple[State, jax.Array]:
+            lived = step(network, task.readout, plasticity, state, frames[number % len(frames)])
+            return lived.state, lived.action
 
-        return lax.scan(step, weights, jnp.arange(STEPS))
+        return lax.scan(one, state, jnp.arange(STEPS))
 
     compiled = jax.jit(live, donate_argnums=1, compiler_options=dict(compiler_options()))
-    held = [weights]
+    held = [newborn]
 
     def work() -> None:
-        held[0], outputs = compiled(plasticity, held[0])
-        outputs.block_until_ready()
+        held[0], actions = compiled(plasticity, held[0])
+        actions.block_until_ready()
 
     return _timed(work, lives)
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import jax
 import numpy as np
 
@@ -27,7 +28,9 @@ from metahebb.evolution.training import strategy_of
 from metahebb.evolution.workers import Workers
 from metahebb.lifetimes.lives import life_of
 from metahebb.lifetimes.slots import compiler_options
-from metahebb.networks import Network
+from metahebb.lifetimes.step import step
+from metahebb.networks import Network, State
+from metahebb.readouts import readout_for
 from metahebb.rules import RULES
 
 CORES = 2
@@ -83,33 +86,34 @@ def quadruped_network() -> Row:
     key = jax.random.key(0)
     genome = network.unflatten(0.1 * jax.random.normal(key, (batch, network.parameters)))
     plasticity = network.express(genome)
-    weights = network.init(genome, jax.random.split(key, batch))
+    newborn = network.init(genome, jax.random.split(key, batch))
+    readout = readout_for(gymnasium.spaces.Box(-np.inf, np.inf, (8,), np.float32))
     observations = jax.random.normal(key, (steps, batch, 28))
 
     @functools.partial(jax.jit, compiler_options=dict(compiler_options()))
-    def live(weights: Any) -> Any:
-        def step(weights: Any, observation: jax.Array) -> Any:
-            activities = network.act(plasticity, weights, observation)
-            return network.learn(plasticity, weights, activities), activities[-1]
+    def live(state: State) -> tuple[State, jax.Array]:
+        def one(state: State, observation: jax.Array) -> tuple[State, jax.Array]:
+            lived = step(network, readout, plasticity, state, observation)
+            return lived.state, lived.action
 
-        return jax.lax.scan(step, weights, observations)
+        return jax.lax.scan(one, state, observations)
 
     @functools.partial(jax.jit, compiler_options=dict(compiler_options()))
-    def touch(raw: Any) -> Any:
-        def step(raw: Any, _: Any) -> Any:
+    def touch(raw: list[jax.Array]) -> list[jax.Array]:
+        def one(raw: list[jax.Array], _: None) -> tuple[list[jax.Array], None]:
             # Every number that a step must read, and the weights written, with an addition each.
             return [w + sum(coefficients) for w, coefficients in zip(raw, plasticity.coefficients, strict=True)], None
 
-        return jax.lax.scan(step, raw, None, length=steps)[0]
+        return jax.lax.scan(one, raw, None, length=steps)[0]
 
-    raw = [layer.raw for layer in weights]
+    raw = [layer.raw for layer in newborn.layers]
     per_step = 1e6 / steps / batch
     return Row(
         "the quadruped's network, a member's step on one core",
         "µs",
         "its numbers, touched once",
         lambda: per_step * _seconds(lambda: jax.block_until_ready(touch(raw))),
-        lambda: per_step * _seconds(lambda: jax.block_until_ready(live(weights))),
+        lambda: per_step * _seconds(lambda: jax.block_until_ready(live(newborn))),
         limit=5,
     )
 

@@ -6,7 +6,7 @@ import functools
 import importlib.util
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -16,6 +16,8 @@ from benchmarks.training import Training
 from metahebb import seeds
 from metahebb.assembly import configure
 from metahebb.lifetimes.slots import compiler_options
+from metahebb.lifetimes.step import step
+from metahebb.networks import Plasticity, State
 from metahebb.tasks.quadruped import QuadrupedLives
 
 STEPS = 300
@@ -163,21 +165,21 @@ def random_actor(task: str, simulator: str, lives: int) -> Actor:
 
 def network_actor(task: str, simulator: str, lives: int) -> Actor:
     """The paper's network, which learns."""
-    _, _, network = configure(task, simulator=simulator or None)
+    _, made, network = configure(task, simulator=simulator or None)
     keys = jax.random.split(jax.random.key(0), lives)
     genome = network.unflatten(seeds.start(0, network.parameters, "normal", range(lives)))
     plasticity = network.express(genome)
 
     @functools.partial(jax.jit, donate_argnums=1, compiler_options=dict(compiler_options()))
-    def step(plasticity: Any, weights: Any, observations: jax.Array) -> Any:
-        activities = network.act(plasticity, weights, observations)
-        return network.learn(plasticity, weights, activities), activities[-1]
+    def compiled(plasticity: Plasticity, state: State, observations: jax.Array) -> tuple[State, jax.Array]:
+        lived = step(network, made.readout, plasticity, state, observations)
+        return lived.state, lived.action
 
     def begin() -> Callable[[np.ndarray], np.ndarray]:
         held = [network.init(genome, keys)]
 
         def action(observations: np.ndarray) -> np.ndarray:
-            held[0], torques = step(plasticity, held[0], observations)
+            held[0], torques = compiled(plasticity, held[0], observations)
             return np.asarray(torques)
 
         return action

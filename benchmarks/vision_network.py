@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +13,13 @@ import numpy as np
 from benchmarks.harness import Row
 from metahebb.encoders import ImageEncoder
 from metahebb.lifetimes.slots import compiler_options
-from metahebb.networks import STORAGE, Network
+from metahebb.lifetimes.step import step
+from metahebb.networks import STORAGE, Network, Plasticity, State
+from metahebb.readouts import readout_for
 from metahebb.rules import RULES
+from metahebb.stages import stage
 from metahebb.tasks.car_racing import SLOTS
+from metahebb.worlds.car_racing import CarRacing
 
 STEPS = 100
 PER_STEP = 1e6 / SLOTS / STEPS
@@ -42,19 +45,20 @@ def _figure(storage: str) -> Callable[[], float]:
     network = _network(storage)
     rng = np.random.default_rng(0)
     genome = network.unflatten(jnp.asarray(0.1 * rng.standard_normal((SLOTS, network.parameters), np.float32)))
-    plasticity, weights = network.express(genome), network.init(genome, jax.random.split(jax.random.key(0), SLOTS))
+    plasticity, newborn = network.express(genome), network.init(genome, jax.random.split(jax.random.key(0), SLOTS))
+    readout = readout_for(CarRacing().action_space)
     # A few frames in turns, as a world leaves them: in the cache.
     frames = jnp.asarray(rng.integers(0, 256, (4, SLOTS, 96, 96, 3), np.uint8))
 
     @functools.partial(jax.jit, compiler_options=dict(compiler_options()))
-    def live(plasticity: Any, weights: Any) -> Any:
-        def step(weights: Any, number: jax.Array) -> Any:
-            activities = network.act(plasticity, weights, frames[number % len(frames)])
-            return network.learn(plasticity, weights, activities), activities[-1]
+    def live(plasticity: Plasticity, state: State) -> tuple[State, jax.Array]:
+        def one(state: State, number: jax.Array) -> tuple[State, jax.Array]:
+            lived = step(network, readout, plasticity, state, frames[number % len(frames)])
+            return lived.state, lived.action
 
-        return jax.lax.scan(step, weights, jnp.arange(STEPS))
+        return jax.lax.scan(one, state, jnp.arange(STEPS))
 
-    return lambda: PER_STEP * _seconds(lambda: live(plasticity, weights))
+    return lambda: PER_STEP * _seconds(lambda: live(plasticity, newborn))
 
 
 def _floor(storage: str) -> Callable[[], float]:
@@ -72,12 +76,11 @@ def _floor(storage: str) -> Callable[[], float]:
         def add(weights: jax.Array, *coefficients: jax.Array) -> jax.Array:
             return functools.reduce(lambda total, c: total + c.astype(jnp.float32), coefficients, weights)
 
-        def step(weights: jax.Array, _: None) -> Any:
-            # Compiled apart, or XLA converts float16 once, before the loop.
-            going = coefficients[0][0, 0] != jnp.inf
-            return jax.lax.cond(going, add, lambda weights, *_: weights, weights, *coefficients), None
+        def one(weights: jax.Array, _: None) -> tuple[jax.Array, None]:
+            # A stage, as in the network: XLA would convert float16 before the loop, and read float32 at every step.
+            return stage(add, weights, *coefficients), None
 
-        return jax.lax.scan(step, weights, None, length=STEPS)[0]
+        return jax.lax.scan(one, weights, None, length=STEPS)[0]
 
     # As many multiplications as the convolutions' in a product of matrices.
     side = 512
@@ -90,7 +93,7 @@ def _network(storage: str) -> Network:
     return Network(ImageEncoder(96, 96, 3), 3, RULES["ABCD_lr"], coefficients=storage)
 
 
-def _seconds(work: Callable[[], Any]) -> float:
+def _seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     jax.block_until_ready(work())
     return time.perf_counter() - start

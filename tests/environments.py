@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -78,8 +78,11 @@ class Unrewarding(Target):
         return observation, np.nan if self.always or self.seed % 2 else reward, terminated, truncated, info
 
 
-class DictObservation(Target):
-    observation_space = spaces.Dict({"position": spaces.Box(-1, 1, (3,))})
+class Wide(Target):
+    """Sees a hundred million numbers."""
+
+    def __init__(self) -> None:
+        self.observation_space = spaces.Box(-1, 1, (10**8,))
 
 
 class TextObservation(Target):
@@ -87,15 +90,39 @@ class TextObservation(Target):
 
 
 class SeveralSwitches(Target):
+    """Two choices, in the right one of which is all the reward."""
+
+    observation_space: spaces.Space[Any] = spaces.Dict(place=spaces.Box(-1, 1, (2,)), room=spaces.MultiDiscrete([2, 3]))
     action_space = spaces.MultiDiscrete([2, 3])
 
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        return {"place": np.zeros(2), "room": np.array([1, 2])}, {}
 
-class WholeNumbers(Target):
-    action_space = spaces.Box(0, 9, (3,), np.int32)
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        assert self.action_space.contains(action)
+        self.age += 1
+        return {"place": np.ones(2), "room": np.array([0, 0])}, float(action.sum()), self.age == 10, False, {}
+
+
+class Grey(Target):
+    """Renders itself in grey, or otherwise."""
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 10}
+
+    def __init__(self, shape: Sequence[int] = (40, 60), dtype: str = "uint8", render_mode: str | None = None) -> None:
+        self.shape, self.dtype, self.render_mode = tuple(shape), dtype, render_mode
+
+    def render(self) -> Any:
+        return (np.full(self.shape, self.age) / (20 if self.dtype == "float32" else 1)).astype(self.dtype)
+
+
+class Tupled(Target):
+    action_space = spaces.Tuple([spaces.Discrete(2), spaces.Discrete(2)])
 
 
 for environment in (
-    Target, Deadly, Endless, Faulty, Talkative, Unrewarding,
-    DictObservation, TextObservation, SeveralSwitches, WholeNumbers,
+    Target, Deadly, Endless, Faulty, Talkative, Unrewarding, Wide,
+    TextObservation, SeveralSwitches, Grey, Tupled,
 ):  # fmt: skip
-    gymnasium.register(f"{environment.__name__}-v0", entry_point=environment)
+    gymnasium.register(f"{environment.__name__}-v0", entry_point=environment, max_episode_steps=100)

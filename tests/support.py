@@ -12,6 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+PATIENCE = 300
+"""Seconds after which a test gives up on another process: no measure of speed, whatever else the machine is doing."""
+
 ENVIRONMENTS = Path(__file__).with_name("environments.py")
 """Environments for ``--import``: one that is well, others that misbehave."""
 
@@ -66,7 +69,7 @@ def alive(process: int) -> bool:
     return True
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     """What a condition returns as soon as that is true; fails after so many seconds."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

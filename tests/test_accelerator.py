@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import metahebb
 from metahebb.assembly import configure
 from metahebb.evolution.workers import on_accelerator
+from metahebb.lifetimes.step import step
 from metahebb.worlds.car_racing import CarRacing
 
 pytestmark = pytest.mark.skipif(jax.default_backend() == "cpu", reason="JAX has no accelerator here")
@@ -49,7 +51,7 @@ def test_carracing_is_the_same_world_as_on_the_cpu() -> None:
 
 
 def test_a_networks_step_is_the_same_as_on_the_cpu() -> None:
-    _, _, network = configure("car-racing")
+    _, task, network = configure("car-racing")
     rng = np.random.default_rng(0)
     genomes = rng.normal(0, 0.3, (4, network.parameters)).astype(np.float32)
     images = rng.integers(0, 256, (4, 96, 96, 3)).astype(np.uint8)
@@ -57,16 +59,11 @@ def test_a_networks_step_is_the_same_as_on_the_cpu() -> None:
     def lived(device: Any) -> list[np.ndarray]:
         with jax.default_device(device):
             parts = network.unflatten(jnp.asarray(genomes))
-            plasticity, weights = network.express(parts), network.init(parts, jax.random.split(jax.random.key(0), 4))
-
-            @jax.jit
-            def step(weights: Any) -> Any:
-                activities = network.act(plasticity, weights, jnp.asarray(images))
-                return network.learn(plasticity, weights, activities), activities[-1]
-
-            weights, _ = step(weights)
-            weights, outputs = step(weights)
-            return [np.asarray(outputs), *(np.asarray(layer.weights) for layer in weights)]
+            plasticity, state = network.express(parts), network.init(parts, jax.random.split(jax.random.key(0), 4))
+            one_step = jax.jit(functools.partial(step, network, task.readout))
+            for _ in range(2):
+                state, activities, *_ = one_step(plasticity, state, jnp.asarray(images))
+            return [np.asarray(activities[-1]), *(np.asarray(layer.weights) for layer in state.layers)]
 
     for here, there in zip(lived(jax.local_devices()[0]), lived(CPU), strict=True):
         np.testing.assert_allclose(here, there, atol=1e-4 * np.abs(there).max())

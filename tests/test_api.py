@@ -20,7 +20,7 @@ from metahebb import UsageError
 from metahebb.assembly import configure
 from metahebb.evolution.training import strategy_of
 from metahebb.rules import load_rule
-from support import ENVIRONMENTS, tree
+from support import ENVIRONMENTS, PATIENCE, tree
 
 pytestmark = pytest.mark.xdist_group("api")
 
@@ -30,7 +30,11 @@ OURS: dict[str, Any] = {"imports": (str(ENVIRONMENTS),), "hidden": (4,), "popula
 
 def python(code: str, *options: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *options, "-c", textwrap.dedent(code)], cwd=cwd, capture_output=True, text=True, timeout=60
+        [sys.executable, *options, "-c", textwrap.dedent(code)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
 
 
@@ -90,7 +94,9 @@ print(json.dumps({
 
 def test_a_script_without_a_guard_trains_a_rule_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
-    answer = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    answer = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert (answer.returncode, answer.stderr) == (0, "")
     said = json.loads(answer.stdout.splitlines()[-1])
     assert said["generations"] == 2

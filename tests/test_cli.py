@@ -17,7 +17,7 @@ import pytest
 import metahebb as package
 from metahebb import Run
 from metahebb.assembly import configure
-from support import ENVIRONMENTS, Answer, alive, options, result, tree, wait_for, workers_of
+from support import ENVIRONMENTS, PATIENCE, Answer, alive, options, result, tree, wait_for, workers_of
 
 pytestmark = [
     pytest.mark.xdist_group("cli"),
@@ -79,11 +79,11 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_never_had_been(
         process.kill()
         assert process.wait() == -signal.SIGKILL
         # Killed alone, a run takes its workers with it.
-        wait_for(lambda workers=workers: not any(map(alive, workers)), seconds=5)
+        wait_for(lambda workers=workers: not any(map(alive, workers)))
     assert ended[0] == 0
     assert ended[-1] < SETTINGS["generations"]
     last = start(*again)
-    _, err = last.communicate(timeout=60)
+    _, err = last.communicate(timeout=PATIENCE)
     assert (last.returncode, err) == (0, "")
     assert result(folder) == result(undisturbed.folder)
     assert not [path for path in tree(tmp_path) if ".safetensors." in path or ".jsonl." in path]
@@ -96,7 +96,7 @@ def test_ctrl_c_ends_a_run_with_130_and_it_can_be_resumed(
     read_to(process, "generation 2/")
     workers = workers_of(process.pid)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert out.endswith("Continue: metahebb train --resume run\n")
     assert err == ""

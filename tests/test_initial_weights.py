@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from metahebb.encoders import VectorEncoder
-from metahebb.initial_weights import INITIAL_WEIGHTS
+from metahebb.initial_weights import INITIAL_WEIGHTS, leaves_nothing
 from metahebb.networks import Network
 from metahebb.rules import RULES
 
@@ -60,10 +60,12 @@ def test_the_normal_distribution() -> None:
     check_normal(drawn("normal"), 0.024)
 
 
-@pytest.mark.parametrize(("outputs", "zeros"), [(250, 200), (64, 52), (8, 7), (3, 3), (5, 4)])
+@pytest.mark.parametrize(("outputs", "zeros"), [(250, 200), (64, 52), (8, 7), (3, 3), (4, 4), (5, 4)])
 def test_sparse_weights(outputs: int, zeros: int) -> None:
     """Of each input's outgoing weights 80%, rounded up, are zero; which ones is chance."""
     weights = drawn("sparse", shape=(2000, outputs))
+    assert leaves_nothing("sparse", outputs) == (not weights.any())
+    assert not leaves_nothing("uniform", outputs)
     assert ((weights == 0).sum(axis=1) == zeros).all()
     if zeros < outputs:
         check_normal(weights[weights != 0], 0.01)

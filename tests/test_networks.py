@@ -1,8 +1,12 @@
-"""Lives of networks against METHOD's formulas in NumPy: float64, one synapse's layer at a time."""
+"""Lives of networks against the paper's update, Δw_ij = η·(A·o_i·o_j + B·o_i + C·o_j + D), in NumPy.
+
+In float64, one synapse's layer at a time.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +16,14 @@ import numpy as np
 import pytest
 
 from metahebb.encoders import ImageEncoder, OneHotEncoder, VectorEncoder
-from metahebb.networks import Network
+from metahebb.lifetimes.step import Step, step
+from metahebb.networks import Network, State
 from metahebb.normalisers import NORMALISERS
+from metahebb.readouts import DiscreteReadout
 from metahebb.rules import RULES
+
+LARGEST = DiscreteReadout(3)
+"""A readout for tests of what networks do, whatever comes of it."""
 
 # The table of rules, written down again: (pre as a column, post as a row, weight, coefficients by name).
 FORMULAS: dict[str, Callable[..., np.ndarray]] = {
@@ -31,6 +40,10 @@ FORMULAS: dict[str, Callable[..., np.ndarray]] = {
     ),
     "oja": lambda i, j, w, g: g["lr"] * j * (i - j * w),
 }
+
+
+def compiled_step(network: Network) -> Callable[..., Step]:
+    return jax.jit(functools.partial(step, network, LARGEST))
 
 
 def normalised(name: str, w: np.ndarray) -> np.ndarray:
@@ -97,24 +110,24 @@ def check_life(network: Network, observations: np.ndarray, scale: float, toleran
     lives = 3
     flat = scale * np.random.default_rng(1).standard_normal((lives, network.parameters), dtype=np.float32)
     genome = network.unflatten(jnp.asarray(flat))
-    weights = network.init(genome, jax.random.split(jax.random.key(2), lives))
+    state = network.init(genome, jax.random.split(jax.random.key(2), lives))
     expected = live_in_numpy(
         network,
         {name: np.asarray(part[1], np.float64) for name, part in genome.items()},
-        [np.asarray(layer.weights[1], np.float64) for layer in weights],
+        [np.asarray(layer.weights[1], np.float64) for layer in state.layers],
         observations,
     )
     plasticity = network.express(genome)
-    act, learn = jax.jit(network.act), jax.jit(network.learn)
+    one_step = compiled_step(network)
     # Two other lives see other things.
     rng = np.random.default_rng(3)
     for observation, (activities, updated) in zip(observations, expected, strict=True):
         seen = np.stack([rng.permuted(observation), observation, rng.permuted(observation)])
-        lived = act(plasticity, weights, seen)
-        weights = learn(plasticity, weights, lived)
-        for ours, theirs in zip(lived, activities, strict=True):
+        lived = one_step(plasticity, state, seen)
+        state = lived.state
+        for ours, theirs in zip(lived.activities, activities, strict=True):
             np.testing.assert_allclose(ours[1], theirs, atol=tolerance * max(1, np.abs(theirs).max()))
-        for layer, theirs in zip(weights, updated, strict=True):
+        for layer, theirs in zip(state.layers, updated, strict=True):
             np.testing.assert_allclose(layer.weights[1], theirs, atol=tolerance * max(1, np.abs(theirs).max()))
 
 
@@ -159,8 +172,8 @@ def test_activations_by_hand(activation: str, by_hand: float) -> None:
     """Two inputs of 1 and −0.5 through weights of one: the hidden neuron's sum is 0.5, and so on."""
     network = Network(VectorEncoder(2), 1, RULES["A"], hidden=(1,), activation=activation, initial_weights="ones")
     genome = network.unflatten(np.zeros((1, network.parameters), np.float32))
-    weights = network.init(genome, jax.random.split(jax.random.key(0), 1))
-    inputs, hidden, outputs = network.act(network.express(genome), weights, np.array([[1.0, -0.5]], np.float32))
+    state = network.init(genome, jax.random.split(jax.random.key(0), 1))
+    inputs, hidden, outputs = network.act(network.express(genome), state, np.array([[1.0, -0.5]], np.float32))
     np.testing.assert_array_equal(inputs, [[1, -0.5]])
     # The outputs are the raw sum whatever the hidden neurons do.
     np.testing.assert_allclose([hidden[0, 0], outputs[0, 0]], [by_hand, by_hand], rtol=1e-6)
@@ -199,20 +212,19 @@ def test_a_genome_survives_its_names() -> None:
 def test_co_evolved_weights_begin_a_life() -> None:
     network = Network(VectorEncoder(4), 2, RULES["A"], hidden=(3,), initial_weights="co-evolved")
     flat = np.arange(network.parameters, dtype=np.float32)[None]
-    weights = network.init(network.unflatten(flat), jax.random.split(jax.random.key(0), 1))
+    layers = network.init(network.unflatten(flat), jax.random.split(jax.random.key(0), 1)).layers
     first = network.synaptic_parameters
-    np.testing.assert_array_equal(weights[0].weights[0].ravel(), np.arange(first, first + 12))
+    np.testing.assert_array_equal(layers[0].weights[0].ravel(), np.arange(first, first + 12))
 
 
 def test_a_static_network_never_changes() -> None:
     network = Network(VectorEncoder(4), 2, None, hidden=(3,), normaliser="none")
     genome = network.unflatten(np.random.default_rng(0).standard_normal((2, network.parameters), dtype=np.float32))
-    weights = network.init(genome, jax.random.split(jax.random.key(0), 2))
-    plasticity = network.express(genome)
-    activities = network.act(plasticity, weights, np.ones((2, 4), np.float32))
-    for before, after in zip(weights, network.learn(plasticity, weights, activities), strict=True):
+    newborn = network.init(genome, jax.random.split(jax.random.key(0), 2))
+    state = compiled_step(network)(network.express(genome), newborn, np.ones((2, 4), np.float32)).state
+    for before, after in zip(newborn.layers, state.layers, strict=True):
         np.testing.assert_array_equal(before.weights, after.weights)
-    np.testing.assert_array_equal(weights[1].weights, genome["layers.1.weight"])
+    np.testing.assert_array_equal(state.layers[1].weights, genome["layers.1.weight"])
 
 
 @pytest.mark.parametrize("encoder", [VectorEncoder(6), ImageEncoder(96, 96, 3), OneHotEncoder(6, start=2)])
@@ -228,17 +240,14 @@ def test_a_life_does_not_depend_on_its_place(encoder: Any) -> None:
     else:
         observations = rng.standard_normal((5, lives, 6)).astype(np.float32)
 
-    @jax.jit
-    def step(plasticity: Any, weights: Any, observation: Any) -> Any:
-        activities = network.act(plasticity, weights, observation)
-        return network.learn(plasticity, weights, activities), activities
+    one_step = compiled_step(network)
 
     def live(order: np.ndarray) -> list[np.ndarray]:
         genome = network.unflatten(jnp.asarray(flat[order]))
-        plasticity, weights = network.express(genome), network.init(genome, keys[order])
+        plasticity, state = network.express(genome), network.init(genome, keys[order])
         for observation in observations:
-            weights, activities = step(plasticity, weights, observation[order])
-        return [np.asarray(activities[-1]), np.asarray(weights[0].weights)]
+            state, activities, *_ = one_step(plasticity, state, observation[order])
+        return [np.asarray(activities[-1]), np.asarray(state.layers[0].weights)]
 
     order = rng.permutation(lives)
     for straight, permuted in zip(live(np.arange(lives)), live(order), strict=True):
@@ -253,9 +262,9 @@ def test_infinite_coefficients_are_their_lifes_own_affair(storage: str) -> None:
 
     def learned(flat: np.ndarray) -> np.ndarray:
         genome = network.unflatten(flat)
-        plasticity, weights = network.express(genome), network.init(genome, keys)
-        activities = network.act(plasticity, weights, np.ones((2, 3), np.float32))
-        return np.asarray(network.learn(plasticity, weights, activities)[0].weights[1])
+        newborn = network.init(genome, keys)
+        lived = compiled_step(network)(network.express(genome), newborn, np.ones((2, 3), np.float32))
+        return np.asarray(lived.state.layers[0].weights[1])
 
     diverged = flat.copy()
     diverged[0] = np.inf
@@ -274,14 +283,13 @@ def test_float16_lives_as_float32_does() -> None:
         plasticity = network.express(genome)
         assert {str(c.dtype) for layer in plasticity.coefficients for c in layer} == {storage}
 
-        def step(weights: Any, observation: jax.Array) -> Any:
-            activities = network.act(plasticity, weights, observation)
-            learned = network.learn(plasticity, weights, activities)
-            assert all(layer.raw.dtype == layer.scale.dtype == jnp.float32 for layer in learned)
-            return learned, activities[-1]
+        def one(state: State, observation: jax.Array) -> tuple[State, jax.Array]:
+            lived = step(network, LARGEST, plasticity, state, observation)
+            assert all(layer.raw.dtype == layer.scale.dtype == jnp.float32 for layer in lived.state.layers)
+            return lived.state, lived.activities[-1]
 
-        weights = network.init(genome, jax.random.split(key, lives))
-        return np.asarray(jax.jit(lambda weights: jax.lax.scan(step, weights, inputs)[1])(weights))
+        newborn = network.init(genome, jax.random.split(key, lives))
+        return np.asarray(jax.jit(lambda state: jax.lax.scan(one, state, inputs)[1])(newborn))
 
     wide, narrow = outputs("float32"), outputs("float16")
     difference = np.sqrt(np.mean((wide - narrow) ** 2)) / wide.std()
@@ -300,8 +308,6 @@ def test_zero_weights_stay_zero() -> None:
     for name in NORMALISERS:
         network = Network(VectorEncoder(3), 2, RULES["A"], hidden=(4,), initial_weights="zeros", normaliser=name)
         genome = network.unflatten(np.zeros((1, network.parameters), np.float32))
-        weights = network.init(genome, jax.random.split(jax.random.key(0), 1))
-        plasticity = network.express(genome)
-        activities = network.act(plasticity, weights, np.ones((1, 3), np.float32))
-        learned = network.learn(plasticity, weights, activities)
-        assert all((np.asarray(layer.weights) == 0).all() for layer in learned)
+        newborn = network.init(genome, jax.random.split(jax.random.key(0), 1))
+        state = compiled_step(network)(network.express(genome), newborn, np.ones((1, 3), np.float32)).state
+        assert all((np.asarray(layer.weights) == 0).all() for layer in state.layers)

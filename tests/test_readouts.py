@@ -84,11 +84,40 @@ def test_readouts_say_what_they_make() -> None:
     assert str(readout_for(spaces.Discrete(4))) == "one of 4"
 
 
+def test_several_choices_are_the_largest_of_each_one_s_outputs() -> None:
+    readout = readout_for(spaces.MultiDiscrete([2, 3], start=[0, 5]))
+    assert readout.outputs == 5
+    actions = readout(jnp.asarray([[0.1, 0.3, 9.0, -1.0, 9.5], [4.0, 3.0, 1.0, 2.0, 1.0]]))
+    np.testing.assert_array_equal(actions, [[1, 7], [0, 6]])
+    assert readout_for(spaces.MultiDiscrete([[2, 3], [4, 5]]))(jnp.zeros((7, 14))).shape == (7, 2, 2)
+
+
+def test_switches_are_on_where_their_output_is_above_0() -> None:
+    readout = readout_for(spaces.MultiBinary((2, 2)))
+    actions = readout(jnp.asarray([[0.1, -0.3, 0.0, 9.0]]))
+    np.testing.assert_array_equal(actions, [[[1, 0], [0, 1]]])
+    assert actions.dtype == np.int8
+
+
+def test_whole_numbers_are_equal_parts_of_tanh() -> None:
+    readout = readout_for(spaces.Box(np.array([-1, 0, 7]), np.array([1, 1, 7]), dtype=np.int32))
+    # tanh below −1/3, between and above; below 0 and above; the only one.
+    outputs = np.arctanh(np.float32([[-0.4, -0.1, 0.9], [-0.3, 0.1, -0.9], [0.4, 0.99, 0.0]]))
+    np.testing.assert_array_equal(readout(jnp.asarray(outputs)), [[-1, 0, 7], [0, 1, 7], [1, 1, 7]])
+    np.testing.assert_array_equal(readout(jnp.asarray([[99.0, -99.0, 99.0]])), [[1, 0, 7]])
+
+
 @pytest.mark.parametrize(
     "space",
-    [spaces.MultiDiscrete([2, 3]), spaces.MultiBinary(4), spaces.Box(0, 9, (2,), np.int32), spaces.Box(0, 1, (2, 0))],
+    [
+        spaces.Box(0, 1, (2, 0)),
+        spaces.Box(-(2**62), 2**62, (2,), np.int64),
+        spaces.Text(3),
+        spaces.Tuple([spaces.Discrete(2), spaces.Discrete(3)]),
+        spaces.Dict(a=spaces.Discrete(2)),
+    ],
     ids=str,
 )
 def test_other_spaces_are_not_supported(space: spaces.Space[object]) -> None:
-    with pytest.raises(UsageError, match="is not supported; accepted are Box \\(of floats\\) and Discrete"):
+    with pytest.raises(UsageError, match=r"is not supported; accepted are Box .*MultiBinary.*TransformAction"):
         readout_for(space)

@@ -14,17 +14,35 @@ from typing import Any
 import numpy as np
 
 from metahebb.agents import Agent, load_agent, located
-from metahebb.assembly import configure, settings_from
+from metahebb.assembly import configure, network_of, settings_from, task_of
 from metahebb.configuration import SEED, Configuration, read_configuration
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.evosax_strategies import EvosaxStrategy
 from metahebb.evolution.runs import Run, create_run, default_folder, extended, open_run
-from metahebb.evolution.training import Ending, Observer, evolve, live_agent, start_of, strategy_of
-from metahebb.evolution.workers import Workers
-from metahebb.lifetimes.lives import Life, Outcome, life_of
+from metahebb.evolution.training import (
+    Ending,
+    Observer,
+    evolve,
+    live_agent,
+    lives_per_member,
+    start_of,
+    strategy_of,
+)
+from metahebb.evolution.workers import Workers, how_many, on_accelerator
+from metahebb.lifetimes.lives import FAULTS, Life, Outcome, life_of, why_diverged
+from metahebb.networks import Network
+from metahebb.resources import (
+    Need,
+    check_memory,
+    needs_of_lives,
+    needs_of_search,
+    needs_of_state,
+    needs_of_workers,
+)
 from metahebb.seeds import Stream
 from metahebb.settings import Group, Number, Whole
 from metahebb.source import write_rule
+from metahebb.tasks import Task
 from metahebb.trust import new_folder, remember, split_task
 
 __all__ = ["Evaluation", "evaluate", "load", "prepare", "resume", "train"]
@@ -102,6 +120,7 @@ def prepare(
     start_from: Agent | str | Path | None = None,
     rule: str | Callable[..., Any] | None = None,
     trust_code: bool = False,
+    workers: int | None = None,
     **options: Any,
 ) -> tuple[Run, np.ndarray | None]:
     """Check everything that can be known before work starts, then make the run's folder.
@@ -132,15 +151,20 @@ def prepare(
     if agent is not None:
         # What evolves it further is the caller's.
         base |= settings_from(agent.configuration, task, Group.NETWORK)
-    configuration, _, network = configure(task, preset, base=base, rule=rule, **options)
+    configuration, made, network = configure(task, preset, base=base, rule=rule, **options)
     if agent is not None and agent.network.genome != network.genome:
         raise UsageError(
             f"The agent is one of task {agent.configuration.task!r} with {agent.network.parameters:,} parameters; "
             f"its genome does not fit task {task!r} with these options, which needs {network.parameters:,}."
         )
+    needs = needs_of_run(configuration, made, network, workers)
+    check_memory(needs)
     strategy = strategy_of(configuration, network)
     if isinstance(strategy, EvosaxStrategy):
-        strategy.check_memory(_available_memory())
+        strategy.check()
+        check_memory([*needs, *needs_of_state(configuration.strategy, strategy.template())])
+    if made.trial is not None:
+        configuration = dataclasses.replace(configuration, **made.trial())
     folder_of_run = default_folder(task) if run is None else Path(run)
     return create_run(configuration, folder_of_run), None if agent is None else agent.genome
 
@@ -166,7 +190,9 @@ def train(
         run: the folder to make; by default ``runs/<task>-<n>``.
         preset: ``"paper"``, or None for the task's own settings.
         config: a configuration file to take the settings from.
-        start_from: an agent, or the file of one, that evolution starts from.
+        start_from: an agent, or the file of one, that evolution starts from: as the mean of the search, or, for
+            strategies of evosax that keep a population, as its first member, with the others around it
+            (``StartingPopulation``).
         rule: a rule's name, ``"my_rules.py:my_rule"``, or a function ``(pre, post, weight, A, …)``.
         trust_code: run Python code that ``config`` or ``start_from`` brings even if you have not trained with it.
         workers: worker processes, by default one per core. The result does not depend on them.
@@ -178,7 +204,15 @@ def train(
     """
     check_resources(workers, time_limit)
     made, genome = prepare(
-        task, run=run, preset=preset, config=config, start_from=start_from, rule=rule, trust_code=trust_code, **options
+        task,
+        run=run,
+        preset=preset,
+        config=config,
+        start_from=start_from,
+        rule=rule,
+        trust_code=trust_code,
+        workers=workers,
+        **options,
     )
     go_on(made, workers=workers, time_limit=time_limit, start=genome, observer=observer, new=True)
     return made
@@ -198,16 +232,45 @@ def resume(
     A run with Python code that you have not trained with is refused unless ``trust_code``.
     """
     check_resources(workers, time_limit)
-    opened = reopen(run.folder if isinstance(run, Run) else run, generations, trust_code=trust_code)
+    opened = reopen(run.folder if isinstance(run, Run) else run, generations, workers, trust_code=trust_code)
     go_on(opened, workers=workers, time_limit=time_limit, observer=observer)
     return opened
 
 
-def reopen(folder: str | Path, generations: int | None = None, *, trust_code: bool = False) -> Run:
-    """A run to be continued, with another number of generations if one is given."""
+def reopen(
+    folder: str | Path, generations: int | None = None, workers: int | None = None, *, trust_code: bool = False
+) -> Run:
+    """A run to be continued, with another number of generations if one is given.
+
+    Raises UsageError before anything is written.
+    """
     run = open_run(Path(folder), trust_code=trust_code)
     remember(run.configuration)
+    task = task_of(run.configuration)
+    check_memory(needs_of_run(run.configuration, task, network_of(run.configuration, task), workers))
     return extended(run, generations)
+
+
+def needs_of_run(c: Configuration, task: Task, network: Network, workers: int | None) -> list[Need]:
+    """The memory that evolution would take, but for the state of the search."""
+    generation = c.population * lives_per_member(c)
+    in_generation = needs_of_lives(
+        "lives of a generation", generation, c.population // 2, "lower --lives or --population"
+    )
+    in_validation = needs_of_lives(
+        "lives of a validation", c.validation_lives, c.validation_lives, "lower --validation-lives"
+    )
+    return [
+        *needs_of_search(c, network),
+        *max(in_generation, in_validation, key=lambda needs: needs[0].size),
+        *needs_of_pool(c, task, network, workers),
+    ]
+
+
+def needs_of_pool(c: Configuration, task: Task, network: Network, workers: int | None) -> list[Need]:
+    """The memory that the workers would take."""
+    accelerated = on_accelerator(c)
+    return needs_of_workers(network, how_many(workers, accelerated), 0 if accelerated else task.slots)
 
 
 def check_resources(workers: int | None, time_limit: float | None) -> None:
@@ -266,6 +329,8 @@ def evaluate(
     Whole(1).read("lives", lives)
     SEED.read("seed", seed)
     agent = _agent_of(agent, imports, trust_code).elsewhere(morphology, simulator)
+    waiting = needs_of_lives("lives", lives, lives, "lower --lives")
+    check_memory([*waiting, *needs_of_pool(agent.configuration, agent.task, agent.network, workers)])
     fresh = [life_of(0, number, seed, Stream.EVALUATION, body=agent.body) for number in range(lives)]
     with Workers(agent.configuration, workers) as pool:
         pool.wait()
@@ -310,17 +375,6 @@ def evaluation_of(outcomes: Sequence[Outcome], seconds: float) -> Evaluation:
     raw = np.array([outcome.fitness for outcome in outcomes])
     finite = np.isfinite(raw)
     if not finite.any():
-        raise RunError(f"The network diverged in all of {len(raw)} lives.")
+        raise RunError(f"None of {len(raw)} lives had a finite fitness: {FAULTS[why_diverged(outcomes)]}.")
     scores = np.where(finite, raw, raw[finite].min())
     return Evaluation(scores, int((~finite).sum()), sum(outcome.steps for outcome in outcomes), seconds)
-
-
-def _available_memory() -> int:
-    """Bytes that are free for a strategy's state; everything where the system does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 2**63 - 1

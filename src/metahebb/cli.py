@@ -177,7 +177,7 @@ def train(
     settings = {name: value for name, value in settings.items() if value is not None}
     generations = settings.pop("generations", None)
     from metahebb import api
-    from metahebb.progress import showing
+    from metahebb.progress import showing, warnings_shown
 
     if resume is not None:
         given = [f"--{SETTINGS[name].option}" for name in settings]
@@ -187,18 +187,20 @@ def train(
             raise UsageError(f"--resume continues a run with its own settings; leave out {', '.join(given)}.")
     api.check_resources(workers, time_limit)
     if resume is None:
-        made, genome = api.prepare(
-            task,
-            run=run,
-            preset=preset,
-            config=config,
-            start_from=start_from,
-            trust_code=trust_code,
-            generations=generations,
-            **{name: SETTINGS[name].parse(value) for name, value in settings.items()},
-        )
+        with warnings_shown():
+            made, genome = api.prepare(
+                task,
+                run=run,
+                preset=preset,
+                config=config,
+                start_from=start_from,
+                trust_code=trust_code,
+                generations=generations,
+                workers=workers,
+                **{name: SETTINGS[name].parse(value) for name, value in settings.items()},
+            )
     else:
-        made, genome = api.reopen(resume, generations, trust_code=trust_code), None
+        made, genome = api.reopen(resume, generations, workers, trust_code=trust_code), None
     with showing(made, time_limit) as observer:
         ending = api.go_on(
             made, workers=workers, time_limit=time_limit, start=genome, observer=observer, new=resume is None
@@ -243,10 +245,10 @@ def evaluate(
     # Before anything of the user's can print.
     out = _claim_standard_output() if as_json else None
     from metahebb import api
-    from metahebb.progress import counting, warnings
+    from metahebb.progress import counting, warnings_shown
 
     api.check_resources(workers, None)
-    with warnings(stderr):
+    with warnings_shown():
         loaded = api.load(agent, imports=imports or (), trust_code=trust_code)
     simulator = simulator or loaded.task.measured_in or loaded.configuration.simulator
     # All before any life: the second body may be none. What is the same body, however it was given, lives once.
@@ -301,9 +303,9 @@ def watch(
     """Film one life: the world as it renders itself, and the plastic weights, changing."""
     from metahebb import api
     from metahebb.analysis.video import film
-    from metahebb.progress import warnings
+    from metahebb.progress import warnings_shown
 
-    with warnings(stderr):
+    with warnings_shown():
         loaded = api.load(agent, imports=imports or (), trust_code=trust_code)
     # Where `evaluate` lives, too.
     simulator = simulator or loaded.task.measured_in

@@ -72,6 +72,10 @@ class Configuration:
     env_args: Mapping[str, Any] = setting({}, WORLD, Pairs(), "key=value for the environment.", option="env-arg")
     greyscale: bool = setting(False, WORLD, Flag(), "See images in grey.")
     frame_stack: int = setting(1, WORLD, Whole(1), "The latest frames, seen at once.")
+    max_steps: int | None = setting(
+        None, WORLD, Whole(1), "Steps after which a life ends; default the environment's own limit.", absent=None)
+    fresh_environments: bool | None = setting(
+        None, WORLD, Flag(), "A new environment for each life; default where lives need it.", absent=None)
     imports: tuple[str, ...] = setting(
         (), WORLD, Names(), "A module (or .py file) that registers tasks or environments of your own.", option="import")
     import_digests: tuple[str, ...] = setting(

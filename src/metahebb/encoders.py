@@ -101,6 +101,8 @@ class ImageEncoder:
     height: int
     width: int
     channels: int
+    largest: float = 255
+    """the value of full brightness"""
 
     SIDE = 84
     FILTERS_1, KERNEL_1 = 6, 3
@@ -129,7 +131,7 @@ class ImageEncoder:
         lives = observation.shape[0]
         image = observation.reshape(lives, self.height, self.width, self.channels)
         # The scale to [0, 1] is folded into the first filters.
-        first = jnp.moveaxis(filters["encoder.0"], 0, -1) / 255
+        first = jnp.moveaxis(filters["encoder.0"], 0, -1) / self.largest
         second = jnp.moveaxis(filters["encoder.1"], 0, -1)
         x = stage(lambda image: jnp.moveaxis(image, 0, -1), image)
         x = stage(lambda image: _resample(image, self.SIDE), x.reshape(self.height, self.width, -1))
@@ -222,19 +224,19 @@ def _areas(size: int, target: int) -> np.ndarray:
 
 
 def encoder_for(space: gymnasium.Space[Any]) -> Encoder:
-    """The encoder for an observation space; raises UsageError for one that has none.
+    """The encoder for an observation space of a world; raises UsageError for one that has none.
 
-    Images are Box spaces of bytes with two axes or three (height, width, channels), of any size; every other Box is
-    a vector.
+    Images are Box spaces of bytes with two axes or three, and of floats with three: [height, width, channels], of any
+    size. Every other Box is a vector.
     """
     spaces = gymnasium.spaces
     if isinstance(space, spaces.Discrete):
         return OneHotEncoder(int(space.n), int(space.start))
     if isinstance(space, spaces.Box) and 0 not in space.shape:
-        if space.dtype == np.uint8 and len(space.shape) in (2, 3):
+        if len(space.shape) == 3 or (space.dtype == np.uint8 and len(space.shape) == 2):
             height, width, *channels = space.shape
-            return ImageEncoder(height, width, channels[0] if channels else 1)
+            return ImageEncoder(height, width, channels[0] if channels else 1, float(space.high.max()))
         return VectorEncoder(int(np.prod(space.shape)))
     raise UsageError(
-        f"The observation space {space} is not supported; accepted are Box (vectors, images of bytes) and Discrete."
+        f"The observation space {space} is not supported; accepted are Box (vectors, images) and Discrete."
     )

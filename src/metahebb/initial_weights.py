@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-__all__ = ["CO_EVOLVED", "INITIAL_WEIGHTS", "NAMES", "Initialiser"]
+__all__ = ["CO_EVOLVED", "INITIAL_WEIGHTS", "NAMES", "Initialiser", "leaves_nothing"]
 
 Initialiser = Callable[[jax.Array, tuple[int, int]], jax.Array]
 
@@ -28,11 +28,21 @@ def _uniform(bound: Callable[[int, int], float]) -> Initialiser:
     return sample
 
 
+def _zeros(outputs: int) -> int:
+    """How many of an input neuron's outgoing weights ``sparse`` makes zero."""
+    return math.ceil(0.8 * outputs)
+
+
 def _sparse(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
     """80% of each input neuron's outgoing weights are zero, the rest normal (Martens 2010)."""
     which, values = jax.random.split(key)
     rank = jnp.argsort(jax.random.uniform(which, shape), axis=1)
-    return jnp.where(rank < math.ceil(0.8 * shape[1]), 0.0, 0.01 * jax.random.normal(values, shape))
+    return jnp.where(rank < _zeros(shape[1]), 0.0, 0.01 * jax.random.normal(values, shape))
+
+
+def leaves_nothing(name: str, outputs: int) -> bool:
+    """Whether what is meant to be ``sparse`` has no weight but zeros in a layer of so many outputs: 4 or fewer."""
+    return name == "sparse" and _zeros(outputs) == outputs
 
 
 INITIAL_WEIGHTS: Mapping[str, Initialiser] = {

@@ -3,12 +3,14 @@
 All functions are pure and take lives as their first axis. A life of a network, from a genome and a key:
 
     plasticity = network.express(genome)               # once: what the life reads of its genes
-    weights = network.init(genome, keys)               # random (or co-evolved) initial weights
+    state = network.init(genome, keys)                 # random (or co-evolved) initial weights
     at each step:
-        activities = network.act(plasticity, weights, observation)
-        weights = network.learn(plasticity, weights, activities)
+        activities = network.act(plasticity, state, observation)
+        state = network.learn(plasticity, state, activities)
 
-The last of the activities are the network's outputs. Nothing else reaches a network: no reward, no error.
+The last of the activities are the network's outputs. Nothing else reaches a network: no reward, no error. What else a
+network carries from step to step (an average, a recurrent activity) is a field of ``State``, begun by ``init`` and
+changed by ``learn``: whoever lives a network hands its state on whole.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +31,9 @@ from metahebb.normalisers import NORMALISERS
 from metahebb.rules import Rule
 from metahebb.stages import stage
 
-__all__ = ["ACTIVATIONS", "STORAGE", "Genome", "Layer", "Network", "Plasticity"]
+__all__ = ["ACTIVATIONS", "STORAGE", "Genome", "Layer", "Network", "Plasticity", "State"]
+
+Array = TypeVar("Array", jax.Array, np.ndarray)
 
 ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
     "tanh": jnp.tanh,
@@ -39,7 +43,7 @@ ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
 }
 """The activation functions by name."""
 
-STORAGE: Mapping[str, type[np.floating[Any]]] = {"float32": np.float32, "float16": np.float16}
+STORAGE: Mapping[str, type[np.float32] | type[np.float16]] = {"float32": np.float32, "float16": np.float16}
 """How a life may store its coefficients, by name; all arithmetic is float32."""
 
 Genome = Mapping[str, jax.Array]
@@ -55,6 +59,14 @@ class Layer(NamedTuple):
     @property
     def weights(self) -> jax.Array:
         return self.raw if self.scale is None else self.raw * self.scale
+
+
+class State(NamedTuple):
+    """A network in the middle of its lives; the lives are the first axis of every leaf."""
+
+    layers: tuple[Layer, ...]
+    age: jax.Array
+    """int32 [lives]: the steps that it has learned through"""
 
 
 class Plasticity(NamedTuple):
@@ -121,7 +133,7 @@ class Network:
         """How many numbers, after the synapses' genes, are the encoder's filters."""
         return sum(math.prod(shape) for shape in self.encoder.filters.values())
 
-    def unflatten(self, flat: Any) -> dict[str, Any]:
+    def unflatten(self, flat: Array) -> dict[str, Array]:
         """Flat genomes [..., parameters] → parts by name [..., *shape]."""
         parts = {}
         start = 0
@@ -131,7 +143,7 @@ class Network:
             start = stop
         return parts
 
-    def flatten(self, genome: Genome) -> np.ndarray:
+    def flatten(self, genome: Mapping[str, jax.Array | np.ndarray]) -> np.ndarray:
         """One genome's parts by name → flat float32 [parameters]."""
         return np.concatenate([np.asarray(genome[name], np.float32).ravel() for name in self.genome])
 
@@ -141,13 +153,14 @@ class Network:
         if self.rule is None:
             return Plasticity(filters, ())
         per_layer = [[genome[f"layers.{i}.{gene}"] for gene in self.genes] for i in range(len(self.layers))]
-        folded = [self.rule.terms(*c) if self._folds else tuple(c) for c in per_layer]
+        folded = [jax.vmap(self.rule.terms)(*c) if self._folds else c for c in per_layer]
         return Plasticity(filters, tuple(tuple(self._stored(c) for c in layer) for layer in folded))
 
-    def init(self, genome: Genome, keys: jax.Array) -> tuple[Layer, ...]:
-        """The weights that lives begin with: PRNG keys [lives] → layers."""
+    def init(self, genome: Genome, keys: jax.Array) -> State:
+        """The state that lives begin with: PRNG keys [lives]."""
+        age = jnp.zeros(len(keys), jnp.int32)
         if self.rule is None:
-            return tuple(Layer(genome[f"layers.{i}.weight"]) for i in range(len(self.layers)))
+            return State(tuple(Layer(genome[f"layers.{i}.weight"]) for i in range(len(self.layers))), age)
         if self.initial_weights == CO_EVOLVED:
             raw = [genome[f"initial.{i}"] for i in range(len(self.layers))]
         else:
@@ -162,43 +175,44 @@ class Network:
             raw = [draw(i, layer) for i, layer in enumerate(self.layers)]
         # Weights are normalised after updates only: the first forward pass sees them as they were drawn.
         scales = [NORMALISERS[self.normaliser](w)[1] for w in raw]
-        return tuple(Layer(w, None if s is None else jnp.ones_like(s)) for w, s in zip(raw, scales, strict=True))
+        layers = (Layer(w, None if s is None else jnp.ones_like(s)) for w, s in zip(raw, scales, strict=True))
+        return State(tuple(layers), age)
 
-    def act(self, plasticity: Plasticity, weights: tuple[Layer, ...], observation: jax.Array) -> tuple[jax.Array, ...]:
+    def act(self, plasticity: Plasticity, state: State, observation: jax.Array) -> tuple[jax.Array, ...]:
         """The forward pass: observations [lives, …] → activities of all neurons, inputs first, layer by layer."""
         activities = [self.encoder(plasticity.filters, observation)]
-        for i, layer in enumerate(weights):
+        for i, layer in enumerate(state.layers):
             # Accelerators would round to fewer bits than float32 has.
             total = jnp.einsum("li,lij->lj", activities[-1], layer.raw, precision=jax.lax.Precision.HIGHEST)
             if layer.scale is not None:
                 total = total * layer.scale[:, 0]
-            last = i == len(weights) - 1
+            last = i == len(state.layers) - 1
             activities.append(ACTIVATIONS[self.output_activation if last else self.activation](total))
         return tuple(activities)
 
-    def learn(
-        self, plasticity: Plasticity, weights: tuple[Layer, ...], activities: tuple[jax.Array, ...]
-    ) -> tuple[Layer, ...]:
-        """Every synapse changes by its own rule, then each layer is normalised."""
-        if self.rule is None:
-            return weights
-        learned = []
-        for layer, coefficients, ends in zip(weights, plasticity.coefficients, pairwise(activities), strict=True):
-            # A stage, or XLA would convert float16 coefficients once, before the loop, and read float32 at every step.
-            learned.append(stage(self._update, layer, coefficients, *ends))
-        return tuple(learned)
+    def learn(self, plasticity: Plasticity, state: State, activities: tuple[jax.Array, ...]) -> State:
+        """The state after a step: every synapse changed by its own rule, each layer then normalised."""
+        layers = state.layers
+        if self.rule is not None:
+            each = zip(layers, plasticity.coefficients, pairwise(activities), strict=True)
+            # A stage, so that float16 coefficients are converted to float32 at each step as they are read: XLA would
+            # convert them all before a loop of steps, and then read twice as much memory at each.
+            layers = tuple(stage(self._update, layer, coefficients, *ends) for layer, coefficients, ends in each)
+        return state._replace(layers=layers, age=state.age + 1)
 
     def _update(self, layer: Layer, coefficients: tuple[jax.Array, ...], pre: jax.Array, post: jax.Array) -> Layer:
         """A layer after a step with activities [lives, inputs] and [lives, outputs] on its ends."""
         read = [coefficient.astype(jnp.float32) for coefficient in coefficients]
-        pre, post = pre[:, :, None], post[:, None, :]
+        changed = jax.vmap(self._changed)(layer.weights, pre[:, :, None], post[:, None, :], *read)
+        return Layer(*NORMALISERS[self.normaliser](changed))
+
+    def _changed(self, weight: jax.Array, pre: jax.Array, post: jax.Array, *read: jax.Array) -> jax.Array:
+        """One life's weights [inputs, outputs] with their change, from pre [inputs, 1] and post [1, outputs]."""
         if self._folds:
             a, b, c, d = read
-            change = a * pre * post + b * pre + c * post + d
-        else:
-            assert self.rule is not None
-            change = self.rule(pre, post, layer.weights, *read)
-        return Layer(*NORMALISERS[self.normaliser](layer.weights + change))
+            return weight + (a * pre * post + b * pre + c * post + d)
+        assert self.rule is not None
+        return weight + self.rule(pre, post, weight, *read)
 
     def _stored(self, coefficient: jax.Array) -> jax.Array:
         """As a life stores it; what exceeds the range is its end, and NaN stays NaN."""

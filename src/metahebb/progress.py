@@ -24,7 +24,7 @@ from metahebb.lifetimes.lives import Outcome
 from metahebb.networks import Network
 from metahebb.printing import console
 
-__all__ = ["counting", "showing", "warnings"]
+__all__ = ["counting", "showing", "warnings_shown"]
 
 
 def _line(metrics: dict[str, Any], generations: int) -> str:
@@ -110,7 +110,7 @@ def showing(run: Run, time_limit: float | None) -> Iterator[Observer]:
     terminal = console(soft_wrap=False)
     try:
         if not terminal.is_terminal:
-            with warnings(console(stderr=True)):
+            with warnings_shown(console(stderr=True)):
                 yield _Display(None, run, time_limit)
             return
         columns = (
@@ -120,7 +120,7 @@ def showing(run: Run, time_limit: float | None) -> Iterator[Observer]:
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}", markup=False),
         )
-        with Progress(*columns, console=terminal) as progress, warnings(progress.console):
+        with Progress(*columns, console=terminal) as progress, warnings_shown(progress.console):
             yield _Display(progress, run, time_limit)
     except KeyboardInterrupt:
         print(
@@ -137,16 +137,16 @@ def counting(lives: int, label: str) -> Iterator[Callable[[Outcome], None]]:
         Progress(
             console=console(stderr=True, soft_wrap=False), transient=True, disable=not sys.stderr.isatty()
         ) as progress,
-        warnings(progress.console),
+        warnings_shown(progress.console),
     ):
         task = progress.add_task(label, total=lives)
         yield lambda outcome: progress.advance(task)
 
 
 @contextlib.contextmanager
-def warnings(shown_on: Console) -> Iterator[None]:
-    """Show the package's warnings on a console, above its display, and what environments print as it is."""
-    handler = _Messages(shown_on)
+def warnings_shown(shown_on: Console | None = None) -> Iterator[None]:
+    """Show the package's warnings, by default on standard error, and what environments print as it is."""
+    handler = _Messages(shown_on or console(stderr=True))
     logger, said = logging.getLogger("metahebb"), logging.getLogger("metahebb.said")
     logger.addHandler(handler)
     propagate, logger.propagate = logger.propagate, False

@@ -6,7 +6,9 @@ here.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Protocol
 
 import gymnasium
@@ -16,7 +18,12 @@ import numpy as np
 
 from metahebb.errors import UsageError
 
-__all__ = ["BoxReadout", "DiscreteReadout", "Readout", "readout_for"]
+__all__ = [
+    "BoxReadout", "ChoicesReadout", "DiscreteReadout", "Readout", "SignsReadout", "StepsReadout", "readout_for",
+]  # fmt: skip
+
+EXACT = 2**24
+"""up to which float32 holds every whole number"""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,72 @@ class BoxReadout:
         return jnp.clip(jnp.where(bounded, within, outputs), low, high).reshape(-1, *self.shape)
 
 
+@dataclass(frozen=True)
+class ChoicesReadout:
+    """Several choices at once: of each, the option of the largest of its outputs."""
+
+    options: tuple[int, ...]
+    """how many options each choice has"""
+    start: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return "one of each " + ", ".join(map(str, self.options))
+
+    @property
+    def outputs(self) -> int:
+        return sum(self.options)
+
+    def __call__(self, outputs: jax.Array) -> jax.Array:
+        """Outputs [lives, outputs] → actions, int32 [lives, *shape]."""
+        ends = list(accumulate(self.options))
+        chosen = [
+            jnp.argmax(outputs[:, end - options : end], axis=-1) + start
+            for end, options, start in zip(ends, self.options, self.start, strict=True)
+        ]
+        return jnp.stack(chosen, axis=-1).reshape(-1, *self.shape)
+
+
+@dataclass(frozen=True)
+class SignsReadout:
+    """Switches: each is on where its output is above 0."""
+
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.outputs} switch{'es' if self.outputs > 1 else ''}"
+
+    @property
+    def outputs(self) -> int:
+        return math.prod(self.shape)
+
+    def __call__(self, outputs: jax.Array) -> jax.Array:
+        """Outputs [lives, outputs] → actions, int8 [lives, *shape]."""
+        return (outputs > 0).astype(jnp.int8).reshape(-1, *self.shape)
+
+
+@dataclass(frozen=True)
+class StepsReadout:
+    """Whole numbers from low to high: (tanh + 1)/2 of an output falls into one of as many equal parts."""
+
+    low: tuple[int, ...]
+    high: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.outputs} whole number{'s' if self.outputs > 1 else ''}"
+
+    @property
+    def outputs(self) -> int:
+        return len(self.low)
+
+    def __call__(self, outputs: jax.Array) -> jax.Array:
+        """Outputs [lives, outputs] → actions, int32 [lives, *shape]."""
+        low, high = np.array(self.low, np.int32), np.array(self.high, np.int32)
+        part = jnp.floor((high - low + 1) * (jnp.tanh(outputs) + 1) / 2).astype(jnp.int32)
+        return jnp.minimum(low + part, high).reshape(-1, *self.shape)
+
+
 class Readout(Protocol):
     """What every readout offers; a frozen dataclass, so that compiled code can be kept by it."""
 
@@ -84,9 +157,25 @@ class Readout(Protocol):
 
 
 def readout_for(space: gymnasium.Space[Any]) -> Readout:
-    """The readout for an action space: Discrete or Box; raises UsageError for others."""
-    if isinstance(space, gymnasium.spaces.Discrete):
+    """The readout for an action space; raises UsageError for one that has none."""
+    spaces = gymnasium.spaces
+    if isinstance(space, spaces.Discrete):
         return DiscreteReadout(int(space.n), int(space.start))
-    if isinstance(space, gymnasium.spaces.Box) and 0 not in space.shape and np.issubdtype(space.dtype, np.floating):
-        return BoxReadout(tuple(map(float, space.low.ravel())), tuple(map(float, space.high.ravel())), space.shape)
-    raise UsageError(f"The action space {space} is not supported; accepted are Box (of floats) and Discrete.")
+    if isinstance(space, spaces.MultiDiscrete):
+        return ChoicesReadout(_whole(space.nvec), _whole(space.start), space.nvec.shape)
+    if isinstance(space, spaces.MultiBinary):
+        return SignsReadout(tuple(space.shape))
+    if isinstance(space, spaces.Box) and 0 not in space.shape:
+        low, high = space.low.ravel(), space.high.ravel()
+        if np.issubdtype(space.dtype, np.floating):
+            return BoxReadout(tuple(map(float, low)), tuple(map(float, high)), space.shape)
+        if np.issubdtype(space.dtype, np.integer) and max(map(abs, _whole(low) + _whole(high))) < EXACT:
+            return StepsReadout(_whole(low), _whole(high), space.shape)
+    raise UsageError(
+        f"The action space {space} is not supported; accepted are Box (whole numbers only between bounds), Discrete, "
+        "MultiDiscrete and MultiBinary: gymnasium.wrappers.TransformAction makes one of another."
+    )
+
+
+def _whole(numbers: np.ndarray) -> tuple[int, ...]:
+    return tuple(map(int, np.ravel(numbers)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import pytest
 
 from metahebb.errors import UsageError
 from metahebb.evolution.checkpoints import Checkpoint, load_newest, save
-from metahebb.evolution.evosax_strategies import EvosaxStrategy, check_strategy, strategy_names
+from metahebb.evolution.evosax_strategies import EvosaxStrategy, _arguments, check_strategy, strategy_names
 from metahebb.evolution.populations import StartingPopulation
+from metahebb.resources import check_memory, needs_of_state
 
 PARAMETERS = 6
 SUMMIT = np.linspace(-1, 1, PARAMETERS)
@@ -145,26 +147,30 @@ def test_strategies_that_need_more_are_refused() -> None:
     ],
 )
 def test_a_population_that_a_strategy_refuses_is_told(name: str, population: int, reason: str) -> None:
-    with pytest.raises(UsageError, match=f"Strategy '{name}' of evosax refuses --population {population}: .*{reason}"):
-        strategy_of(name, population).check_memory(2**63)
+    with pytest.raises(UsageError, match=f"Strategy '{name}' of evosax refuses --population {population} .*{reason}"):
+        strategy_of(name, population).check()
 
 
 def test_a_covariance_that_no_memory_holds_is_told_with_its_size() -> None:
     # 458,002² float32 are 781 GiB; nothing of them is allocated, or this test would not end.
     strategy = strategy_of("CMA_ES", parameters=458_002)
-    with pytest.raises(UsageError, match=r"'CMA_ES' keeps ([\d,]+)\.\d GiB of state .* 458,002 parameters") as error:
-        strategy.check_memory(24 * 2**30)
-    size = float(str(error.value).split(" keeps ")[1].split(" GiB")[0].replace(",", "")) * 2**30
-    assert 4 * 458_002**2 < size < 3.1 * 4 * 458_002**2
-    strategy_of("SNES", parameters=458_002).check_memory(24 * 2**30)
+    strategy.check()
+    needs = needs_of_state("CMA_ES", strategy.template())
+    assert 2 * 4 * 458_002**2 < needs[0].size < 2 * 3.1 * 4 * 458_002**2
+    with pytest.raises(
+        UsageError, match=r"^The state of CMA_ES and its update would take .*; 24.0 GiB are available: "
+    ):
+        check_memory(needs, 24 * 2**30)
+    check_memory(needs_of_state("SNES", strategy_of("SNES", parameters=458_002).template()), 24 * 2**30)
 
 
 def test_a_state_must_fit_twice() -> None:
     strategy = strategy_of("xNES", parameters=100)
-    size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(strategy.template()))
-    strategy.check_memory(2 * size)
-    with pytest.raises(UsageError, match="twice that while it updates"):
-        strategy.check_memory(2 * size - 1)
+    size = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(strategy.init()))
+    needs = needs_of_state("xNES", strategy.template())
+    check_memory(needs, 2 * size)
+    with pytest.raises(UsageError, match="and its update"):
+        check_memory(needs, 2 * size - 1)
 
 
 def test_options_reach_the_strategy() -> None:
@@ -183,20 +189,57 @@ def test_options_reach_the_strategy() -> None:
 
 def test_the_networks_of_a_learned_strategy_are_no_option() -> None:
     with pytest.raises(UsageError, match=r"Unknown option of strategy LES 'params'\. Accepted: std_init\.$"):
-        strategy_of("LES", params=1.0).check_memory(2**63)
+        strategy_of("LES", params=1.0).check()
 
 
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
         ({"std_initt": 1.0}, "Unknown option of strategy PGPE 'std_initt'. Did you mean 'std_init'?"),
-        ({"std_init": "big"}, "--strategy-option std_init is 'big'; it must be a finite number."),
-        ({"std_init": float("nan")}, "--strategy-option std_init is nan; it must be a finite number."),
-        ({"learning_rate": "fast"}, "--strategy-option learning_rate is 'fast'; it must be a finite number."),
+        ({"std_init": "big"}, "--strategy-option std_init is 'big'; it must be a finite number, 1e-18 or more and"),
+        ({"std_init": float("nan")}, "--strategy-option std_init is nan; it must be a finite number, 1e-18 or more"),
+        ({"std_init": 10**400}, "--strategy-option std_init is 1000"),
+        (
+            {"std_lr": True},
+            "--strategy-option std_lr is True; it must be a finite number, 0 or more and at most 1e+18.",
+        ),
+        ({"learning_rate": "fast"}, "--strategy-option learning_rate is 'fast'; it must be a finite number"),
+        ({"learning_rate": 0}, "--strategy-option learning_rate is 0; it must be a finite number, 1e-18 or more"),
         ({"optimizer": "adan"}, "Unknown optimizer 'adan'. Did you mean 'adam'? Accepted: sgd, adam."),
     ],
 )
 def test_an_option_that_it_does_not_have_is_told(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(UsageError) as error:
-        strategy_of("PGPE", **options).check_memory(2**63)
+        strategy_of("PGPE", **options).check()
     assert str(error.value).startswith(complaint)
+
+
+@pytest.mark.parametrize("name", strategy_names())
+def test_options_out_of_their_range_are_told_by_every_strategy(name: str) -> None:
+    """With its name and value in the sentence; what is in its range is not refused."""
+    algorithm, parameters = strategy_of(name)._algorithm
+    options = {"std_init", "subspace_dims", "m", "num_groups", "max_context_len", "num_diff", "num_generations", "T"}
+    its = options & (_arguments(type(algorithm)).keys() | {f.name for f in dataclasses.fields(parameters)})
+    for option in its:
+        whole = option != "std_init"
+        for value in (-1, 0, 1e400, 1e30, "x", *([1.9] if whole else [-0.5, 1e-320])):
+            with pytest.raises(UsageError, match=rf"^[^\n]*{option}[ =]") as error:
+                strategy_of(name, **{option: value}).check()
+            assert str(value) in str(error.value)
+        strategy_of(name, **{option: 3}).check()
+
+
+def test_what_a_strategy_raises_when_it_is_asked_is_told_with_its_option() -> None:
+    """More dimensions than the genome has, more groups than members."""
+    for name, option in (("GuidedES", "subspace_dims"), ("GESMR_GA", "num_groups")):
+        with pytest.raises(UsageError, match=rf"'{name}' of evosax refuses --population 16.*{option}=1000 for 6 param"):
+            strategy_of(name, **{option: 1000}).check()
+
+
+@pytest.mark.parametrize("name", strategy_names())
+def test_every_strategy_starts_at_the_genome_it_is_given(name: str) -> None:
+    genome = np.full(PARAMETERS, 1e6, np.float32)
+    strategy = strategy_of(name, around=genome)
+    first, _ = strategy.ask(strategy.init(), 0)
+    assert np.abs(first - genome).max() < 1e4
+    assert len(np.unique(first, axis=0)) > 1

@@ -16,6 +16,7 @@ import safetensors.numpy
 
 import metahebb
 from metahebb import Observer, Run, RunError
+from metahebb.assembly import configure
 from metahebb.configuration import Configuration
 from metahebb.evolution.training import fitness_of, lives_of
 from metahebb.lifetimes.lives import Outcome, life_of
@@ -143,6 +144,50 @@ def test_a_run_that_version_0_1_left_goes_on_from_its_checkpoint(tmp_path: Path)
     unbiased = after["4"] / (1 - 0.9**3), after["5"] / (1 - 0.999**3)
     moved = metrics[2]["lr"] * unbiased[0] / (np.sqrt(unbiased[1]) + 1e-8)
     np.testing.assert_allclose((after["0"] - leaves["0"])[:30], moved[:30], rtol=1e-3, atol=1e-6)
+
+
+def test_a_search_of_another_strategy_is_not_told_to_lower_options_it_does_not_have(tmp_path: Path) -> None:
+    rule = tmp_path / "explosive.py"
+    rule.write_text("def explosive(pre, post, weight, A):\n    return 1e30 * weight + A\n")
+    settings = SETTINGS | {"normaliser": "none", "population": 4, "lives": 1, "strategy": "SNES"}
+    with pytest.raises(RunError, match="or give SNES smaller steps by --strategy-option") as error:
+        metahebb.train(TASK, run=tmp_path / "run", rule=f"{rule}:explosive", workers=1, **settings)
+    assert "--sigma" not in str(error.value)
+    assert "--lr" not in str(error.value)
+
+
+def test_a_search_whose_mean_is_lost_is_told_what_its_strategy_has(tmp_path: Path) -> None:
+    settings = SETTINGS | {"population": 4, "lives": 1, "generations": 50, "strategy": "SNES"}
+    options = {"learning_rate": 1e18, "optimizer": "sgd", "std_init": 1e18}
+    with pytest.raises(RunError) as error:
+        metahebb.train(TASK, run=tmp_path / "run", workers=1, strategy_options=options, **settings)
+    assert "give SNES smaller steps by --strategy-option" in str(error.value)
+    assert "--lr" not in str(error.value)
+
+
+@pytest.mark.parametrize(("hidden", "warned"), [((4, 8), "4→4, 8→2"), ((8,), "8→2"), (None, "")])
+def test_sparse_weights_that_are_all_zero_are_warned_of_once(
+    hidden: tuple[int, ...] | None, warned: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = SETTINGS | {"population": 2, "lives": 1, "generations": 2, "hidden": hidden or (8,)}
+    settings["initial_weights"] = "sparse" if hidden else "uniform"
+    run = metahebb.train(TASK, run=tmp_path / "run", workers=1, **settings)
+    warnings = [record.message for record in caplog.records if "--initial-weights" in record.message]
+    assert len(warnings) == (1 if hidden else 0)
+    assert all(f"here of {warned}: a rule" in warning for warning in warnings)
+    log = (run.folder / "log.txt").read_text()
+    assert log.count("WARNING With --initial-weights sparse") == len(warnings)
+
+
+def test_a_population_strategy_starts_around_the_agent_it_is_given(tmp_path: Path) -> None:
+    c, _, network = configure(TASK, hidden=(8,), strategy="SimpleGA", population=16)
+    genome = np.linspace(-50, 50, network.parameters, dtype=np.float32)
+    settings = SETTINGS | {"generations": 1, "lives": 1, "strategy": "SimpleGA"}
+    run = metahebb.train(TASK, run=tmp_path / "run", workers=1, start_from=metahebb.Agent(c, genome), **settings)
+    # The mean of its first population: the genome, and 15 with a tenth of the deviation of random ones.
+    away = run.latest.genome - genome
+    assert 0 < np.abs(away).max() < 0.2
+    assert 0.1 * np.sqrt(15) / 16 * 0.8 < away.std() < 0.1 * np.sqrt(15) / 16 * 1.2
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -20,7 +20,7 @@ from metahebb.evolution.training import lives_of, strategy_of
 from metahebb.evolution.workers import Workers
 from metahebb.lifetimes.lives import Outcome, life_of
 from metahebb.seeds import Stream
-from support import ENVIRONMENTS, kill, workers_of
+from support import ENVIRONMENTS, PATIENCE, kill, workers_of
 
 pytestmark = pytest.mark.xdist_group("workers")
 
@@ -157,7 +157,7 @@ def test_a_worker_ends_when_its_parent_is_gone(busy: bool) -> None:
         assert worker.poll() is None
         # What a killed parent's pipe does.
         worker.stdin.close()
-        assert worker.wait(5) == 0
+        assert worker.wait(PATIENCE) == 0
     finally:
         worker.kill()
         worker.wait()

@@ -57,8 +57,7 @@ def live(slots: Slots, size: int, lives: list[Life], places: list[int]) -> dict[
             slots.place(slot, genome_of(living[slot], size), living[slot])
         for outcome in slots.advance():
             (slot,) = (s for s, life in living.items() if (life.member, life.number) == outcome[:2])
-            weights = tuple(np.asarray(layer.weights[slot]).tobytes() for layer in slots._weights)
-            ends[living.pop(slot)] = End(outcome, weights)
+            ends[living.pop(slot)] = End(outcome, tuple(layer.tobytes() for layer in slots.weights(slot)))
     return ends
 
 

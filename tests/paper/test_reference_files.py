@@ -1,11 +1,13 @@
 """Files as the reference implementation writes them, lived as it lives them.
 
-The files are made here, in its layout, and its life is METHOD's formulas in NumPy, in its layout too: images with rows
-and columns swapped, features flattened as (channel, column, row), weights [outputs, inputs], float64.
+The files are made here, in its layout, and its life is the paper's update, Δw_ij = η·(A·o_i·o_j + B·o_i +
+C·o_j + D), in NumPy and in its layout too: images with rows and columns swapped, features flattened as (channel,
+column, row), weights [outputs, inputs], float64.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import pickle
@@ -29,8 +31,10 @@ from hypothesis import strategies as st
 from metahebb.agents import Agent, load_agent
 from metahebb.encoders import VectorEncoder
 from metahebb.errors import UsageError
+from metahebb.lifetimes.step import step
 from metahebb.networks import Network
 from metahebb.paper.reference_files import import_reference, read_array, reference_genome
+from metahebb.readouts import DiscreteReadout
 from metahebb.rules import RULES
 
 Arrays = list[np.ndarray]
@@ -130,23 +134,24 @@ def compare_lives(
     """Live both on the observations that our actions bring about, and compare them at every step."""
     parts = {name: part[None] for name, part in network.unflatten(jnp.asarray(genome)).items()}
     plasticity = network.express(parts)
-    weights = network.init(parts, jax.random.split(jax.random.key(5), 1))
-    act, learn = jax.jit(network.act), jax.jit(network.learn)
+    state = network.init(parts, jax.random.split(jax.random.key(5), 1))
+    # The actions of its readout are not used: those of the reference are made of the outputs below.
+    one_step = jax.jit(functools.partial(step, network, DiscreteReadout(network.outputs)))
     places = [theirs_to_ours(filters is not None, network.encoder.features)]
     places += [np.arange(outputs) for _, outputs in network.layers]
     if network.initial_weights != "co-evolved":
-        for k, layer in enumerate(weights):
+        for k, layer in enumerate(state.layers):
             reference.weights[k][:] = np.asarray(layer.weights[0])[places[k]].T
     first = [w.copy() for w in reference.weights]
 
     observation, _ = world.reset(seed=2)
     for _ in range(steps):
-        for k, layer in enumerate(weights):
+        for k, layer in enumerate(state.layers):
             ours = np.asarray(layer.weights[0])[places[k]].T
             scale = np.abs(reference.weights[k]).max()
             np.testing.assert_allclose(ours, reference.weights[k], atol=2e-4 * scale, rtol=0)
         expected = reference.act(observation if filters is None else reference_features(filters, observation))
-        activities = act(plasticity, weights, jnp.asarray(observation)[None])
+        state, activities, *_ = one_step(plasticity, state, jnp.asarray(observation)[None])
         for k, (ours, theirs) in enumerate(zip(activities, expected, strict=True)):
             scale = np.abs(theirs).max()
             np.testing.assert_allclose(np.asarray(ours[0])[places[k]], theirs, atol=5e-4 * scale, rtol=0)
@@ -157,7 +162,6 @@ def compare_lives(
         observation, _, terminated, _, _ = world.step(action)
         if terminated:
             observation, _ = world.reset()
-        weights = learn(plasticity, weights, activities)
         reference.learn(expected)
     assert all(np.abs(w - f).max() > 0.03 for w, f in zip(reference.weights, first, strict=True)), "it learned"
 

@@ -19,8 +19,8 @@ from metahebb.lifetimes import make_slots
 from metahebb.lifetimes.lives import life_of
 from metahebb.lifetimes.slots import Moment
 from metahebb.seeds import Stream
-from metahebb.worlds.gymnasium import make_environment
-from support import ENVIRONMENTS, Answer, options
+from metahebb.worlds.gymnasium import GymnasiumWorld, make_environment
+from support import ENVIRONMENTS, PATIENCE, Answer, options
 
 NEWEST_TAXI = max(identifier for identifier in gymnasium.registry if identifier.startswith("Taxi-v"))
 
@@ -68,9 +68,9 @@ def test_a_bounded_action_is_reached_through_tanh() -> None:
 
 def test_atari_is_started_by_fire_and_seen_in_stacks_of_grey() -> None:
     pytest.importorskip("ale_py")
-    env = make_environment("ALE/Breakout-v5", {}, greyscale=True, frame_stack=4)
-    assert env.observation_space.shape == (210, 160, 4)
-    seen, _ = env.reset(seed=3)
+    world = GymnasiumWorld(lambda: make_environment("ALE/Breakout-v5", {}, greyscale=True), 1, frame_stack=4)
+    assert world.observation_space.shape == (210, 160, 4)
+    seen = world.reset(0, 3)
     bare = GrayscaleObservation(gymnasium.make("ALE/Breakout-v5"))
     bare.reset(seed=3)
     first, *_ = bare.step(1)
@@ -78,12 +78,9 @@ def test_atari_is_started_by_fire_and_seen_in_stacks_of_grey() -> None:
     assert (seen[..., 3] == first).all()
     assert (seen[..., 0] == seen[..., 3]).all()
     for action in (2, 3, 0, 2):
-        before, (seen, *_), (picture, *_) = seen, env.step(action), bare.step(action)
+        before, (seen,), (picture, *_) = seen, world.step(np.array([0]), np.array([action]))[0], bare.step(action)
         assert (seen[..., 3] == picture).all()
         assert (seen[..., :3] == before[..., 1:]).all()
-    # Pong has a fire button, but does not wait for it.
-    pong = make_environment("ALE/Pong-v5", {})
-    assert pong.reset(seed=3)[0].shape == (210, 160, 3)
 
 
 def test_atari_trains(metahebb: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,6 +118,33 @@ def test_an_environment_of_one_s_own_trains(
     assert metrics["steps"] == 40
 
 
+def test_choices_and_parts_train(metahebb: Callable[..., Answer], tmp_path: Path) -> None:
+    code, *_ = metahebb(
+        "train", "gymnasium:SeveralSwitches-v0", "--import", ENVIRONMENTS, "--run", tmp_path / "run",
+        *options(population=8, generations=8, validation_lives=2, workers=1, hidden=8, lr=0.3),
+    )  # fmt: skip
+    assert code == 0
+    run = package.open_run(tmp_path / "run")
+    assert run.latest.network.layers == ((7, 8), (8, 5))
+    metrics = run.metrics()
+    # Chance would be 15; the largest of both choices, all the time, is 30.
+    assert metrics[-1]["fitness_mean"] > metrics[0]["fitness_mean"]
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [([40, 60], "uint8"), ([40, 60, 4], "uint8"), ([40, 60, 3], "float32")])
+def test_films_of_other_pictures(
+    shape: list[int], dtype: str, metahebb: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    configuration, _, network = configure(
+        "gymnasium:Grey-v0", imports=(str(ENVIRONMENTS),), env_args={"shape": shape, "dtype": dtype}, hidden=(4,)
+    )
+    package.Agent(configuration, np.ones(network.parameters, np.float32)).save(tmp_path / "agent.safetensors")
+    code, out, _ = metahebb("watch", "agent.safetensors", "--video", "life.gif")
+    assert code == 0
+    assert "A life of 10 steps" in out
+
+
 def test_tasks_lists_what_can_be_made(tmp_path: Path) -> None:
     answer = without("pybullet", tmp_path, "tasks", "--import", str(ENVIRONMENTS))
     assert answer.returncode == 0
@@ -131,7 +155,7 @@ def test_tasks_lists_what_can_be_made(tmp_path: Path) -> None:
     assert [name for name, row in rows.items() if "standard, front-right-damaged" in row] == ["quadruped"]
     reasons = dict(line.strip().split(": ", 1) for line in rest.splitlines() if line.startswith("  "))
     assert "metahebb[bullet]" in reasons["quadruped-bullet"]
-    assert "MultiDiscrete" in reasons["gymnasium:SeveralSwitches-v0"]
+    assert "Tuple" in reasons["gymnasium:Tupled-v0"]
 
 
 HIDES = """
@@ -169,7 +193,7 @@ def without(module: str, folder: Path, *arguments: str) -> subprocess.CompletedP
     """The command where a module is not installed."""
     code = HIDES.format(hidden={module}) + "from metahebb.cli import main\nmain()\n"
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True, timeout=PATIENCE
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,6 +20,10 @@ from metahebb.errors import UsageError, unknown
 from metahebb.evolution.strategies import WeightedNoise
 
 __all__ = ["EvosaxStrategy", "strategy_names"]
+
+SMALLEST, LARGEST = 1e-18, 1e18
+"""Of options: float32 holds their squares."""
+LARGEST_WHOLE = 2**31 - 1
 
 OPTIMIZERS = {"sgd": optax.sgd, "adam": optax.adam}
 
@@ -54,9 +58,28 @@ def check_strategy(name: str) -> None:
         raise UsageError(f"Strategy {name!r} of evosax cannot be used here: {reason}.")
 
 
-def _number(option: str, value: object) -> float:
-    if not isinstance(value, bool | int | float) or not math.isfinite(value):
-        raise UsageError(f"--strategy-option {option} is {value!r}; it must be a finite number.")
+def _option(name: str, value: Any, like: object) -> bool | int | float:
+    """An option's value as a number of the kind of ``like``, its default.
+
+    Raises UsageError for what is no number, negative or, of a deviation or a learning rate, zero: nothing would move.
+    """
+    if isinstance(like, bool):
+        if value not in (True, False):
+            raise UsageError(f"--strategy-option {name} is {value!r}; it must be true or false.")
+        return bool(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(like, int):
+        if not number or value != value // 1 or not 1 <= value <= LARGEST_WHOLE:
+            raise UsageError(
+                f"--strategy-option {name} is {value!r}; it must be a whole number from 1 to {LARGEST_WHOLE:,}."
+            )
+        return int(value)
+    positive = name in ("std_init", "learning_rate")
+    if not number or not (SMALLEST if positive else 0) <= value <= LARGEST:
+        accepted = f"{SMALLEST:g} or more" if positive else "0 or more"
+        raise UsageError(
+            f"--strategy-option {name} is {value!r}; it must be a finite number, {accepted} and at most {LARGEST:g}."
+        )
     return float(value)
 
 
@@ -80,6 +103,7 @@ class EvosaxStrategy:
 
     @cached_property
     def _algorithm(self) -> Any:
+        """(the algorithm, its parameters)."""
         algorithm = _algorithms()[self.name]
         arguments, options = _arguments(algorithm), dict(self.options)
         chosen: dict[str, Any] = {}
@@ -87,24 +111,17 @@ class EvosaxStrategy:
             optimizer = str(options.pop("optimizer", "sgd"))
             if optimizer not in OPTIMIZERS:
                 raise unknown("optimizer", optimizer, OPTIMIZERS)
-            chosen["optimizer"] = OPTIMIZERS[optimizer](_number("learning_rate", options.pop("learning_rate", 0.05)))
+            chosen["optimizer"] = OPTIMIZERS[optimizer](
+                _option("learning_rate", options.pop("learning_rate", 0.05), like=0.05)
+            )
         for name in list(options):
             if name in arguments and isinstance(arguments[name].default, bool | int | float):
-                chosen[name] = type(arguments[name].default)(_number(name, options.pop(name)))
-        try:
-            made = algorithm(
-                population_size=self.population,
-                solution=np.zeros(self.parameters, np.float32),
-                **chosen,
-            )
-        except (AssertionError, ArithmeticError) as e:
-            given = "".join(f", {name}={value!r}" for name, value in self.options.items())
-            raise UsageError(
-                f"Strategy {self.name!r} of evosax refuses "
-                f"--population {self.population}{given}: {e or 'it gives no reason'}"
-            ) from e
+                chosen[name] = _option(name, options.pop(name), arguments[name].default)
+        with self._refusals():
+            made = algorithm(population_size=self.population, solution=np.zeros(self.parameters, np.float32), **chosen)
+            defaults = made.default_params
         # Some have the parameters of whole networks among theirs.
-        parameters = {f.name: getattr(made.default_params, f.name) for f in dataclasses.fields(made.default_params)}
+        parameters = {f.name: getattr(defaults, f.name) for f in dataclasses.fields(defaults)}
         numbers = [name for name, value in parameters.items() if np.isscalar(value) or getattr(value, "ndim", 1) == 0]
         for name in options:
             if name not in numbers:
@@ -112,35 +129,50 @@ class EvosaxStrategy:
                 if "optimizer" in arguments:
                     accepted += ["learning_rate", "optimizer"]
                 raise unknown(f"option of strategy {self.name}", name, accepted)
-        return made, made.default_params.replace(**{name: _number(name, value) for name, value in options.items()})
+        given = {name: _option(name, value, parameters[name]) for name, value in options.items()}
+        return made, defaults.replace(**given)
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Whatever evosax raises is one sentence with what it was given."""
+        try:
+            yield
+        except Exception as e:
+            given = "".join(f", --strategy-option {name}={value}" for name, value in self.options.items())
+            said = " ".join(str(e).split()) or type(e).__name__
+            raise UsageError(
+                f"Strategy {self.name!r} of evosax refuses --population {self.population}{given} "
+                f"for {self.parameters:,} parameters: {said[:200].rstrip('.')}."
+            ) from e
+
+    def check(self) -> None:
+        """Raise UsageError for a population or options that the strategy refuses; nothing is allocated."""
+        algorithm, params = self._algorithm
+        key = jax.random.key(0)
+
+        def generation(state: Any) -> Any:
+            population, state = algorithm.ask(key, state, params)
+            return algorithm.tell(key, population, jnp.zeros(self.population), state, params)
+
+        template = self.template()
+        with self._refusals():
+            jax.eval_shape(generation, template)
 
     @property
     def _by_distribution(self) -> bool:
         return "mean" in inspect.signature(self._algorithm[0].init).parameters
-
-    def check_memory(self, available: int) -> None:
-        """Raise UsageError if the strategy's state would not fit ``available`` bytes; nothing is allocated."""
-        leaves = jax.tree.leaves(self.template())
-        size = sum(int(np.prod(leaf.shape, dtype=object)) * leaf.dtype.itemsize for leaf in leaves)
-        # An update makes a copy of the state.
-        if 2 * size > available:
-            raise UsageError(
-                f"Strategy {self.name!r} keeps {size / 2**30:,.1f} GiB of state for this genome of "
-                f"{self.parameters:,} parameters and twice that while it updates; {available / 2**30:,.1f} GiB are "
-                "available. openai-es, SNES or PGPE keep a few copies of the genome."
-            )
 
     def template(self) -> Any:
         """The shapes of a state after the first generation."""
         algorithm, params = self._algorithm
         key = jax.random.key(0)
         genome = jax.ShapeDtypeStruct((self.parameters,), jnp.float32)
-        if self._by_distribution:
-            return jax.eval_shape(lambda k, m: algorithm.init(k, m, params), key, genome)
-        size = self.population
-        population = jax.ShapeDtypeStruct((size, self.parameters), jnp.float32)
-        fitness = jax.ShapeDtypeStruct((size,), jnp.float32)
-        return jax.eval_shape(lambda k, p, f: algorithm.init(k, p, f, params), key, population, fitness)
+        population = jax.ShapeDtypeStruct((self.population, self.parameters), jnp.float32)
+        fitness = jax.ShapeDtypeStruct((self.population,), jnp.float32)
+        with self._refusals():
+            if self._by_distribution:
+                return jax.eval_shape(lambda k, m: algorithm.init(k, m, params), key, genome)
+            return jax.eval_shape(lambda k, p, f: algorithm.init(k, p, f, params), key, population, fitness)
 
     def init(self) -> Any:
         """The state before the first generation; None for a strategy that begins with an evaluated population."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,11 +24,14 @@ from metahebb.evolution.runs import Run
 from metahebb.evolution.strategies import Strategy
 from metahebb.evolution.workers import Workers
 from metahebb.files import writing
-from metahebb.lifetimes.lives import Life, Outcome, life_of
+from metahebb.initial_weights import leaves_nothing
+from metahebb.lifetimes.lives import FAULTS, NETWORK, Life, Outcome, life_of, why_diverged
 from metahebb.networks import Network
 from metahebb.seeds import Stream
 
 __all__ = ["Ending", "Observer", "evolve", "fitness_of", "lives_of", "strategy_of"]
+
+logger = logging.getLogger("metahebb")
 
 BARREN = 3
 """Generations in a row without any finite fitness that end a run."""
@@ -74,6 +78,7 @@ def evolve(
     observer = observer or Observer()
     c = run.configuration
     network = network_of(c, task_of(c))
+    _warn_of_zeros(network)
     strategy = strategy_of(c, network, start)
     if any(run.checkpoints.iterdir()):
         now = checkpoints.load_newest(run.checkpoints, strategy)
@@ -99,13 +104,15 @@ def evolve(
                 fitness, metrics = fitness_of(outcomes, c)
                 barren = 0
                 if fitness is None:
+                    if (fault := why_diverged(outcomes)) != NETWORK:
+                        raise RunError(f"No life of generation {generation} had a finite fitness: {FAULTS[fault]}.")
                     barren = now.barren + 1
                 else:
                     state = strategy.tell(state, population, fitness, generation, pool.weighted_noise)
                 if state is not None and not np.isfinite(strategy.mean(state)).all():
                     raise RunError(
-                        f"The search's mean is no longer finite after generation {generation}: "
-                        "lower --lr or --sigma. The checkpoint before it is intact."
+                        f"The search's mean is no longer finite after generation {generation}: {_smaller_steps(c)}. "
+                        "The checkpoint before it is intact."
                     )
                 best = now.best
                 late = time_limit is not None and time.monotonic() - began >= time_limit
@@ -148,14 +155,31 @@ def evolve(
 
 
 def _reason_to_end(c: Configuration, now: Checkpoint) -> str | None:
-    if now.barren >= BARREN:
+    if now.barren >= min(BARREN, c.generations):
         raise RunError(
-            f"No life of the last {BARREN} generations had a finite fitness: the networks diverge. "
-            "Try a normaliser (--normaliser max-abs), a smaller --sigma or another rule."
+            f"No life of the last {now.barren} generations had a finite fitness: {FAULTS[NETWORK]}: "
+            f"try a normaliser (--normaliser max-abs) or another rule, or {_smaller_steps(c)}."
         )
     if c.target is not None and now.best is not None and now.best >= c.target:
         return "target"
     return "generations" if now.generation >= c.generations else None
+
+
+def _smaller_steps(c: Configuration) -> str:
+    """What to do where the search has gone too far."""
+    if c.strategy == "openai-es":
+        return "lower --lr or --sigma"
+    return f"give {c.strategy} smaller steps by --strategy-option, or choose another strategy"
+
+
+def _warn_of_zeros(network: Network) -> None:
+    layers = [(i, o) for i, o in network.layers if leaves_nothing(network.initial_weights, o)]
+    if layers and network.rule is not None:
+        logger.warning(
+            "With --initial-weights sparse all weights of a layer of four outputs or fewer begin at zero, here of %s: "
+            "a rule that needs activity on both ends of a synapse, such as A, changes nothing there.",
+            ", ".join(f"{inputs}→{outputs}" for inputs, outputs in layers),
+        )
 
 
 def strategy_of(c: Configuration, network: Network, around: np.ndarray | None = None) -> Strategy:

@@ -21,6 +21,7 @@ import contextlib
 import dataclasses
 import os
 import queue
+import signal
 import threading
 import traceback
 from pathlib import Path
@@ -37,12 +38,16 @@ __all__ = ["main"]
 def main() -> None:
     """Serve the parent until its pipe closes."""
     inbox, outbox = _claim_standard_streams()
+    # Ctrl-C is the parent's to handle: a KeyboardInterrupt here is an environment's own.
+    signal.signal(signal.SIGINT, lambda *_: None)
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(inbox, messages), daemon=True).start()
     try:
         _serve(messages, outbox)
     except MetahebbError as e:
-        send(outbox, Message("failed", {"sentence": str(e), "usage": e.exit_code == 2}))
+        # What an environment of the user's raised is theirs to find.
+        trace = traceback.format_exc() if e.__cause__ is not None else None
+        send(outbox, Message("failed", {"sentence": str(e), "usage": e.exit_code == 2, "traceback": trace}))
     except Exception as e:
         what = f"A worker failed with {type(e).__name__}: {e}"
         send(outbox, Message("failed", {"sentence": what, "traceback": traceback.format_exc()}))

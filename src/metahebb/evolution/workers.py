@@ -161,6 +161,11 @@ def on_accelerator(configuration: Configuration) -> bool:
     return jax.default_backend() != "cpu" and isinstance(task.make_world(1, False), TracedWorld)
 
 
+def how_many(workers: int | None, accelerated: bool) -> int:
+    """The number of workers: as asked for, by default one per core, on an accelerator a few."""
+    return workers or (min(ACCELERATED, cores()) if accelerated else cores())
+
+
 class Workers:
     """Worker processes for a configuration; a context manager that ends them.
 
@@ -171,7 +176,7 @@ class Workers:
         self.restarts = 0
         self._configuration = configuration
         self._accelerated = on_accelerator(configuration)
-        workers = workers or (min(ACCELERATED, cores()) if self._accelerated else cores())
+        workers = how_many(workers, self._accelerated)
         # An accelerator advances all lives at once, a core as many as suit its caches.
         slots = math.ceil(configuration.population / workers) if self._accelerated else None
         fields = {"configuration": configuration.to_json(), "render": render, "slots": slots}

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import numpy as np
 
-from metahebb.lifetimes.lives import Life, Outcome
-from metahebb.lifetimes.slots import Moment, Slots, compiler_options
-from metahebb.networks import Layer, Network, Plasticity
+from metahebb.lifetimes.lives import OBSERVATION, REWARD, Life, Outcome
+from metahebb.lifetimes.slots import Slots, compiler_options
+from metahebb.lifetimes.step import Step, step
+from metahebb.networks import Network, Plasticity, State
 from metahebb.readouts import Readout
 from metahebb.tasks import Task
 from metahebb.worlds import HostWorld
 
 __all__ = ["HostSlots"]
 
+LARGEST = float(np.finfo(np.float32).max)
+"""of a fitness: the strategies compute in float32, and squares of larger ones are beyond float64 too"""
+
 
 class HostSlots(Slots):
     """Slots over a ``HostWorld``."""
 
     STRETCH = 64
-    """steps after which ``advance`` returns although no life has ended"""
 
     def __init__(self, network: Network, task: Task, world: HostWorld) -> None:
         super().__init__(network, task)
@@ -39,49 +41,50 @@ class HostSlots(Slots):
     def advance(self) -> list[Outcome]:
         living = self.living
         for _ in range(self.STRETCH if len(living) else 0):
-            activities, actions = self._act_and_learn()
-            finite = np.isfinite(np.asarray(activities[-1])[living]).all(axis=1)
-            if outcomes := self._step_world(living, actions, finite):
-                return outcomes
+            _, _, ended = self._live_a_step(living)
+            if len(ended):
+                return [self._end(int(slot)) for slot in ended]
         return []
 
-    def record(self, genome: np.ndarray, life: Life, render: bool = False) -> Iterator[Moment]:
-        self.place(0, genome, life)
-        slot = np.array([0])
-        while self._lives[0] is not None:
-            weights = tuple(np.asarray(layer.weights[0]) for layer in self._weights)
-            all_activities, actions = self._act_and_learn()
-            activities = tuple(np.asarray(layer)[0] for layer in all_activities)
-            before, step = self._fitness[0], int(self._age[0])
-            self._step_world(slot, actions, np.isfinite(activities[-1]).all(keepdims=True))
-            frame = self._world.render(0) if render else None
-            yield Moment(step, float(self._fitness[0] - before), activities, weights, frame)
+    def _live_alone(self, slot: int) -> tuple[tuple[jax.Array, ...], float, bool]:
+        lived, rewards, ended = self._live_a_step(np.array([slot]))
+        return lived.activities, float(rewards[0]), bool(len(ended))
 
-    def _act_and_learn(self) -> tuple[tuple[jax.Array, ...], np.ndarray]:
-        self._weights, activities, actions = self._step(self._plasticity, self._weights, self._observation)
-        return activities, np.asarray(actions)
+    def _picture(self, slot: int) -> np.ndarray:
+        return self._world.render(slot)
 
-    def _step_world(self, living: np.ndarray, actions: np.ndarray, finite: np.ndarray) -> list[Outcome]:
-        """Step the worlds of the ``living`` slots whose outputs are ``finite``; the lives that ended."""
+    def _live_a_step(self, living: np.ndarray) -> tuple[Step, np.ndarray, np.ndarray]:
+        """Step all networks, and the worlds of the ``living`` slots; the rewards of these, and those that ended.
+
+        A life whose outputs are not finite ends without a step of its world, and its reward is NaN.
+        """
+        self._look_for_faults(living)
+        lived = self._step(self._plasticity, self._state, self._observation)
+        self._state = lived.state
+        finite = np.asarray(lived.finite)[living]
         acting, ended = living[finite], living[~finite]
-        self._fitness[ended] = np.nan
+        rewards = np.full(len(living), np.nan)
         if len(acting):
-            observations, rewards, over = self._world.step(acting, actions[acting])
+            observations, rewards[finite], over = self._world.step(acting, np.asarray(lived.action)[acting])
             self._observation[acting] = observations
-            self._fitness[acting] += rewards
-            ended = np.union1d(ended, acting[over | ~np.isfinite(rewards)])
+            endless = ~(np.abs(self._fitness[acting] + rewards[finite]) <= LARGEST)
+            for slot in acting[endless]:
+                self._fault[slot] = REWARD
+            rewards[finite] = np.where(endless, np.nan, rewards[finite])
+            ended = np.union1d(ended, acting[over | endless])
+        self._fitness[living] += rewards
         self._age[living] += 1
-        return [self._end(int(slot)) for slot in ended]
+        return lived, rewards, ended
+
+    def _look_for_faults(self, living: np.ndarray) -> None:
+        """Note whose observations are not finite: what follows is not their network's fault."""
+        if self._observation.dtype == np.float32:
+            seen = self._observation[living].reshape(len(living), -1)
+            for slot in living[~np.isfinite(seen).all(axis=1)]:
+                self._fault[slot] = OBSERVATION
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled_step(network: Network, readout: Readout) -> Any:
-    @functools.partial(jax.jit, donate_argnums=1, compiler_options=dict(compiler_options()))
-    def act_and_learn(
-        plasticity: Plasticity, weights: tuple[Layer, ...], observation: jax.Array
-    ) -> tuple[tuple[Layer, ...], tuple[jax.Array, ...], jax.Array]:
-        # The update uses the activities of this step's forward pass; the action is decided by then.
-        activities = network.act(plasticity, weights, observation)
-        return network.learn(plasticity, weights, activities), activities, readout(activities[-1])
-
-    return act_and_learn
+def _compiled_step(network: Network, readout: Readout) -> Callable[[Plasticity, State, np.ndarray], Step]:
+    one_step = functools.partial(step, network, readout)
+    return jax.jit(one_step, donate_argnums=1, compiler_options=dict(compiler_options()))

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from metahebb.seeds import Stream, words
 
-__all__ = ["Life", "Outcome", "life_of"]
+__all__ = ["FAULTS", "NETWORK", "OBSERVATION", "REWARD", "Life", "Outcome", "life_of", "why_diverged"]
+
+
+NETWORK, OBSERVATION, REWARD = "network", "observation", "reward"
+FAULTS = {
+    NETWORK: "the networks diverge",
+    OBSERVATION: "the environment's observations are not (NaN or infinity), and networks cannot live on such",
+    REWARD: "the environment's rewards are not (NaN or infinity), or their sum is beyond float32's ±3.4e38",
+}
+"""Why lives diverge, in words."""
 
 
 class Life(NamedTuple):
@@ -31,15 +42,23 @@ class Outcome(NamedTuple):
     member: int
     number: int
     fitness: float
-    """the sum of its rewards; NaN where the network diverged"""
+    """the sum of its rewards; not finite where the life diverged"""
     steps: int
     mean_square: float
     """of its synapses' genes, which the search penalises"""
+    fault: str = NETWORK
+    """whose numbers ceased to be finite, where some did: one of ``FAULTS``"""
 
     @property
     def diverged(self) -> bool:
         """Whether the network's outputs, or the rewards, ceased to be finite."""
         return not math.isfinite(self.fitness)
+
+
+def why_diverged(outcomes: Iterable[Outcome]) -> str:
+    """The fault of most of the lives that diverged, of which there is one."""
+    faults = Counter(outcome.fault for outcome in outcomes if outcome.diverged)
+    return faults.most_common(1)[0][0]
 
 
 def life_of(member: int, number: int, seed: int, stream: Stream, *index: int, body: str = "") -> Life:

@@ -1,4 +1,4 @@
-"""Slots: a batch of lives that advances together.
+"""Slots: the places of a batch of lives that advance together.
 
 A slot whose life has ended takes the next life from whoever drives the slots, so that short lives never wait for long
 ones. What comes of a life depends on its genome and its seeds alone: not on its slot, nor on the lives beside it.
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metahebb.lifetimes.lives import Life, Outcome
-from metahebb.networks import Layer, Network, Plasticity
+from metahebb.lifetimes.lives import NETWORK, Life, Outcome
+from metahebb.networks import Network, Plasticity, State
 from metahebb.tasks import Task
 from metahebb.worlds.traced import put_life
 
@@ -40,14 +40,18 @@ class Moment(NamedTuple):
 class Slots(ABC):
     """Lives of one network in one task, whatever its world: what is the same for all of them."""
 
+    STRETCH: int
+    """The steps of lives after which ``advance`` returns at the latest."""
+
     def __init__(self, network: Network, task: Task) -> None:
         self._network = network
         self._place = _compiled_place(network)
-        self._plasticity, self._weights = _nobody(network, task.slots)
+        self._plasticity, self._state = _empty(network, task.slots)
         self._lives: list[Life | None] = [None] * task.slots
         self._fitness = np.zeros(task.slots)
         self._age = np.zeros(task.slots, np.int64)
         self._mean_square = np.zeros(task.slots)
+        self._fault = [NETWORK] * task.slots
 
     @property
     def free(self) -> list[int]:
@@ -61,26 +65,49 @@ class Slots(ABC):
 
     def place(self, slot: int, genome: np.ndarray, life: Life) -> None:
         """Begin a life in a free slot: flat genome float32 [parameters]."""
-        self._plasticity, self._weights = self._place(
-            self._plasticity, self._weights, np.int32(slot), genome, np.array(life.key, np.uint32)
+        self._plasticity, self._state = self._place(
+            self._plasticity, self._state, np.int32(slot), genome, np.array(life.key, np.uint32)
         )
         self._begin(slot, life)
         self._lives[slot] = life
         self._fitness[slot] = self._age[slot] = 0
+        self._fault[slot] = NETWORK
         genes = genome[: self._network.synaptic_parameters]
         self._mean_square[slot] = np.dot(genes, genes) / len(genes)
+
+    def weights(self, slot: int) -> tuple[np.ndarray, ...]:
+        """The weights of a slot's network, float32 [inputs, outputs] of each plastic layer."""
+        return tuple(np.asarray(layer.weights[slot]) for layer in self._state.layers)
 
     @abstractmethod
     def advance(self) -> list[Outcome]:
         """Advance all lives until some end, or for a stretch; the lives that ended."""
 
-    @abstractmethod
     def record(self, genome: np.ndarray, life: Life, render: bool = False) -> Iterator[Moment]:
         """Live one life alone, moment by moment, with pictures or without; all slots are free before and after."""
+        slot = 0
+        self.place(slot, genome, life)
+        over = False
+        try:
+            while not over:
+                age, weights = int(self._age[slot]), self.weights(slot)
+                activities, reward, over = self._live_alone(slot)
+                own = tuple(np.asarray(layer[slot]) for layer in activities)
+                yield Moment(age, reward, own, weights, self._picture(slot) if render else None)
+        finally:
+            self._end(slot)
 
     @abstractmethod
     def _begin(self, slot: int, life: Life) -> None:
         """Begin the life in the world."""
+
+    @abstractmethod
+    def _live_alone(self, slot: int) -> tuple[tuple[jax.Array, ...], float, bool]:
+        """Advance the only life by a step: each layer's activities [slots, neurons], the reward, whether it is over."""
+
+    @abstractmethod
+    def _picture(self, slot: int) -> np.ndarray:
+        """A life's world as a picture, uint8 [height, width, 3]."""
 
     def _end(self, slot: int) -> Outcome:
         """Free a slot; what came of its life."""
@@ -88,11 +115,11 @@ class Slots(ABC):
         assert life is not None
         self._lives[slot] = None
         fitness, age, mean_square = self._fitness[slot], self._age[slot], self._mean_square[slot]
-        return Outcome(life.member, life.number, float(fitness), int(age), float(mean_square))
+        return Outcome(life.member, life.number, float(fitness), int(age), float(mean_square), self._fault[slot])
 
 
 @functools.cache
-def compiler_options() -> Mapping[str, Any]:
+def compiler_options() -> Mapping[str, int]:
     """XLA's options for the code of lives.
 
     512-bit vectors make the vision encoder 1.3 times (Zen 4) to 1.6 times (Zen 5) as fast where the processor has them;
@@ -109,26 +136,32 @@ def compiler_options() -> Mapping[str, Any]:
     return options
 
 
+_Place = Callable[[Plasticity, State, np.int32, np.ndarray, np.ndarray], tuple[Plasticity, State]]
+
+
 @functools.lru_cache(maxsize=8)
-def _compiled_place(network: Network) -> Any:
+def _compiled_place(network: Network) -> _Place:
+    """Put a newborn into a slot: (all plasticity, all states, slot, its flat genome, the words of its key)."""
+
     @functools.partial(jax.jit, donate_argnums=(0, 1), compiler_options=dict(compiler_options()))
     def place(
-        plasticity: Plasticity, weights: tuple[Layer, ...], slot: jax.Array, genome: jax.Array, key: jax.Array
-    ) -> tuple[Plasticity, tuple[Layer, ...]]:
-        parts = network.unflatten(genome[None])
-        born = network.express(parts), network.init(parts, jax.random.wrap_key_data(key)[None])
-        return put_life((plasticity, weights), born, slot)
+        plasticity: Plasticity, state: State, slot: jax.Array, genome: jax.Array, key: jax.Array
+    ) -> tuple[Plasticity, State]:
+        newborn = _born(network, genome[None], jax.random.wrap_key_data(key)[None])
+        return put_life((plasticity, state), newborn, slot)
 
     return place
 
 
-def _nobody(network: Network, slots: int) -> tuple[Plasticity, tuple[Layer, ...]]:
-    """What slots hold before their first life."""
+def _born(network: Network, genomes: jax.Array, keys: jax.Array) -> tuple[Plasticity, State]:
+    """Networks at birth: flat genomes [lives, parameters] and keys [lives]."""
+    parts = network.unflatten(genomes)
+    return network.express(parts), network.init(parts, keys)
 
-    def born(genome: jax.Array, keys: jax.Array) -> tuple[Plasticity, tuple[Layer, ...]]:
-        parts = network.unflatten(genome)
-        return network.express(parts), network.init(parts, keys)
 
-    genome = jax.ShapeDtypeStruct((slots, network.parameters), jnp.float32)
+def _empty(network: Network, slots: int) -> tuple[Plasticity, State]:
+    """What slots hold before their first life: zeros in the shapes of networks."""
+    genomes = jax.ShapeDtypeStruct((slots, network.parameters), jnp.float32)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), slots))
-    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(born, genome, keys))
+    shapes = jax.eval_shape(functools.partial(_born, network), genomes, keys)
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)

@@ -3,21 +3,49 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from metahebb.lifetimes.lives import Life, Outcome
-from metahebb.lifetimes.slots import Moment, Slots, compiler_options
-from metahebb.networks import Network
+from metahebb.lifetimes.slots import Slots, compiler_options
+from metahebb.lifetimes.step import step
+from metahebb.networks import Network, Plasticity, State
+from metahebb.readouts import Readout
 from metahebb.tasks import Task
 from metahebb.worlds import TracedWorld
 from metahebb.worlds.traced import put_life
 
 __all__ = ["TracedSlots"]
+
+WorldState: TypeAlias = Any
+"""Any pytree of arrays [lives, …]: what a world makes of it is the world's own affair."""
+
+
+Begun: TypeAlias = tuple[WorldState, jax.Array]
+"""The worlds of lives, and what is observed in them."""
+
+
+class Lives(NamedTuple):
+    """All slots between two steps; the lives are the first axis of every leaf."""
+
+    state: State
+    world: WorldState
+    observation: jax.Array
+
+
+class Stretch(NamedTuple):
+    """What is seen of some steps; the steps are the first axis of every leaf."""
+
+    activities: tuple[jax.Array, ...]
+    """float32 [steps, lives, neurons] of each layer where it is one step, else nothing: no one asks for so much"""
+    rewards: jax.Array
+    """float32 [steps, lives]; NaN where the network has diverged"""
+    over: jax.Array
+    """bool [steps, lives]: the life has ended"""
 
 
 class TracedSlots(Slots):
@@ -27,73 +55,74 @@ class TracedSlots(Slots):
     """
 
     STRETCH = 10
-    """steps between which lives may end and begin: a stretch costs 0.1 ms to call, an early end half of one"""
+    """Steps of a stretch. Lives begin between stretches only, so that a longer one wastes more steps of slots whose
+    lives have ended in it, and a shorter one is called more often: 0.1 ms a call, about twice what the waste costs."""
 
     def __init__(self, network: Network, task: Task, world: TracedWorld) -> None:
         super().__init__(network, task)
         self._world = world
         self._stretch = _compiled_stretch(network, task.readout, world, self.STRETCH)
-        self._moment = _compiled_stretch(network, task.readout, world, 1)
-        # Some life has to begin for the states' shapes to be known.
-        self._states = jax.tree.map(lambda leaf: jnp.repeat(leaf, task.slots, axis=0), world.reset(np.zeros(1, int)))
-        self._newborn: tuple[int, Any] | None = None
+        self._single = _compiled_stretch(network, task.readout, world, 1)
+        # Some life has to begin for the shapes to be known.
+        one = world.reset(np.zeros(1, int))
+        self._worlds: Begun = jax.tree.map(lambda leaf: jnp.repeat(leaf, task.slots, axis=0), one)
+        self._newest: tuple[int, Begun] | None = None
 
     def _begin(self, slot: int, life: Life) -> None:
         # The members of a mirrored pair begin in the same world, one after the other.
-        if self._newborn is None or self._newborn[0] != life.world:
-            self._newborn = life.world, self._world.reset(np.array([life.world]))
-        self._states = put_life(self._states, self._newborn[1], np.int32(slot))
+        if self._newest is None or self._newest[0] != life.world:
+            self._newest = life.world, self._world.reset(np.array([life.world]))
+        self._worlds = put_life(self._worlds, self._newest[1], np.int32(slot))
 
     def advance(self) -> list[Outcome]:
-        if not len(living := self.living):
+        living = self.living
+        if not len(living):
             return []
-        _, rewards, over = self._run(self._stretch)
-        return self._account(living, rewards, over)
+        seen = self._run(self._stretch)
+        return [self._end(slot) for slot in self._account(living, seen)]
 
-    def record(self, genome: np.ndarray, life: Life, render: bool = False) -> Iterator[Moment]:
-        self.place(0, genome, life)
-        while self._lives[0] is not None:
-            weights = tuple(np.asarray(layer.weights[0]) for layer in self._weights)
-            activities, rewards, over = self._run(self._moment)
-            step = int(self._age[0])
-            self._account(np.array([0]), rewards, over)
-            frame = self._world.render(self._states[0], 0) if render else None
-            yield Moment(step, float(rewards[0, 0]), tuple(np.asarray(a[0, 0]) for a in activities), weights, frame)
+    def _live_alone(self, slot: int) -> tuple[tuple[jax.Array, ...], float, bool]:
+        seen = self._run(self._single)
+        over = self._account(np.array([slot]), seen)
+        return tuple(layer[0] for layer in seen.activities), float(seen.rewards[0, slot]), bool(over)
 
-    def _run(self, stretch: Any) -> tuple[Any, np.ndarray, np.ndarray]:
-        (self._weights, *states), (activities, rewards, over) = stretch(self._plasticity, self._weights, *self._states)
-        self._states = tuple(states)
-        return activities, np.asarray(rewards), np.asarray(over)
+    def _picture(self, slot: int) -> np.ndarray:
+        return self._world.render(self._worlds[0], slot)
 
-    def _account(self, living: np.ndarray, rewards: np.ndarray, over: np.ndarray) -> list[Outcome]:
-        """Add up rewards [steps, slots] until a life is ``over``; the lives that ended."""
-        outcomes = []
-        for slot in living:
+    def _run(self, stretch: _Run) -> Stretch:
+        after, seen = stretch(self._plasticity, Lives(self._state, *self._worlds))
+        self._state, self._worlds = after.state, (after.world, after.observation)
+        return seen
+
+    def _account(self, living: np.ndarray, seen: Stretch) -> list[int]:
+        """Add up the rewards of the ``living`` slots until a life is over; the slots whose lives are."""
+        rewards, over = np.asarray(seen.rewards), np.asarray(seen.over)
+        ended = []
+        for slot in living.tolist():
             ends = np.flatnonzero(over[:, slot])
             steps = ends[0] + 1 if len(ends) else len(over)
             self._fitness[slot] += rewards[:steps, slot].sum(dtype=np.float64)
             self._age[slot] += steps
             if len(ends):
-                outcomes.append(self._end(int(slot)))
-        return outcomes
+                ended.append(slot)
+        return ended
 
 
-def _compiled_stretch(network: Network, readout: Any, world: TracedWorld, length: int) -> Any:
-    """So many steps of all lives: (activities of a single step or nothing, rewards, ends), each [steps, lives, …]."""
+_Run = Callable[[Plasticity, Lives], tuple[Lives, Stretch]]
 
-    @functools.partial(jax.jit, donate_argnums=(1, 2, 3), compiler_options=dict(compiler_options()))
-    def stretch(plasticity: Any, weights: Any, state: Any, observation: jax.Array) -> Any:
-        def step(carry: Any, _: None) -> Any:
-            weights, state, observation = carry
-            activities = network.act(plasticity, weights, observation)
-            finite = jnp.isfinite(activities[-1]).all(axis=-1)
-            action = readout(jnp.where(finite[:, None], activities[-1], 0))
-            state, observation, reward, ended = world.step(state, action)
-            weights = network.learn(plasticity, weights, activities)
-            reward = jnp.where(finite, reward, jnp.nan)
-            over = ended | ~jnp.isfinite(reward)
-            return (weights, state, observation), (activities if length == 1 else (), reward, over)
 
-        return jax.lax.scan(step, (weights, state, observation), None, length=length)
+def _compiled_stretch(network: Network, readout: Readout, world: TracedWorld, length: int) -> _Run:
+    """So many steps of all lives."""
+
+    @functools.partial(jax.jit, donate_argnums=1, compiler_options=dict(compiler_options()))
+    def stretch(plasticity: Plasticity, lives: Lives) -> tuple[Lives, Stretch]:
+        def live(lives: Lives, _: None) -> tuple[Lives, Stretch]:
+            lived = step(network, readout, plasticity, lives.state, lives.observation)
+            after = world.step(lives.world, lived.action)
+            reward = jnp.where(lived.finite, after.reward, jnp.nan)
+            seen = Stretch(lived.activities if length == 1 else (), reward, after.ended | ~jnp.isfinite(reward))
+            return Lives(lived.state, after.state, after.observation), seen
+
+        return jax.lax.scan(live, lives, None, length=length)
 
     return stretch

@@ -200,7 +200,7 @@ def reference_genome(network: Network, coefficients: np.ndarray, evolved: np.nda
     parts = _layers(network, coefficients.reshape(network.synapses, columns))
     if evolved is not None:
         parts |= _filters_and_weights(network, evolved.ravel())
-    genome = network.flatten(parts)  # type: ignore[arg-type]
+    genome = network.flatten(parts)
     if not np.isfinite(genome).all():
         raise UsageError("The reference's files contain numbers that are not finite.")
     return genome

@@ -24,7 +24,7 @@ import numpy as np
 
 from metahebb.encoders import ImageEncoder
 from metahebb.errors import UsageError, unknown
-from metahebb.tasks.task import IMAGE_SETTINGS, Options, Task
+from metahebb.tasks.task import ENVIRONMENTAL, IMAGE_SETTINGS, Options, Task
 from metahebb.worlds import HostWorld, TracedStep, TracedWorld
 from metahebb.worlds.car_racing import CarRacing
 from metahebb.worlds.gymnasium import GymnasiumWorld, make_environment
@@ -104,8 +104,7 @@ class HostLives(GymnasiumWorld):
 
     def step(self, slots: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Step the lives of ``slots``."""
-        # Box2D asks for Python's floats.
-        observations, rewards, ended = super().step(slots, actions.astype(np.float64))
+        observations, rewards, ended = super().step(slots, actions)
         self._bad[slots] = np.where(rewards < 0, self._bad[slots] + 1, 0)
         return observations, rewards, ended | (self._bad[slots] > PATIENCE)
 
@@ -115,10 +114,8 @@ def make(options: Options) -> Task:
     simulators = ("jax", "gymnasium")
     if options.simulator not in (None, *simulators):
         raise unknown("simulator", str(options.simulator), simulators)
-    if options.env_args or options.greyscale or options.frame_stack != 1:
-        raise UsageError(
-            f"Task {NAME!r} is the paper's; --env-arg, --greyscale and --frame-stack are for gymnasium:<id>."
-        )
+    if options.environmental:
+        raise UsageError(f"Task {NAME!r} is the paper's; {ENVIRONMENTAL} are for gymnasium:<id>.")
     if options.simulator == "gymnasium":
         make_environment("CarRacing-v3", {}).close()
 

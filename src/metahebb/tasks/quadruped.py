@@ -16,7 +16,7 @@ import numpy as np
 
 from metahebb.encoders import VectorEncoder
 from metahebb.errors import UsageError, unknown
-from metahebb.tasks.task import Options, Task
+from metahebb.tasks.task import ENVIRONMENTAL, Options, Task
 from metahebb.worlds import HostWorld
 from metahebb.worlds.quadruped import (
     MORPHOLOGIES,
@@ -105,8 +105,8 @@ def make_bullet(options: Options) -> Task:
 
 
 def _refuse(name: str, options: Options, simulators: tuple[str, ...]) -> None:
-    if options.env_args or options.greyscale or options.frame_stack != 1:
-        raise UsageError(f"Task {name!r} is fixed; --env-arg, --greyscale and --frame-stack are for gymnasium:<id>.")
+    if options.environmental:
+        raise UsageError(f"Task {name!r} is fixed; {ENVIRONMENTAL} are for gymnasium:<id>.")
     if options.simulator is not None and options.simulator not in simulators:
         if not simulators:
             raise UsageError(f"--simulator is {options.simulator!r}, but task {name!r} has one simulator only.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from metahebb.encoders import Encoder
 from metahebb.readouts import Readout
 from metahebb.worlds import HostWorld, TracedWorld
 
-__all__ = ["IMAGE_SETTINGS", "Options", "Task"]
+__all__ = ["ENVIRONMENTAL", "IMAGE_SETTINGS", "Options", "Task"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,19 @@ class Options:
     greyscale: bool = False
     frame_stack: int = 1
     simulator: str | None = None
+    max_steps: int | None = None
+    """after which a life ends; None for the environment's own limit"""
+    fresh_environments: bool | None = None
+    """whether each life has an environment of its own; None where that has not been looked into"""
 
+    @property
+    def environmental(self) -> bool:
+        """Whether any is given that only ``gymnasium:<id>`` has."""
+        return dataclasses.replace(self, simulator=None) != Options()
+
+
+ENVIRONMENTAL = "--env-arg, --greyscale, --frame-stack, --max-steps and --fresh-environments"
+"""the options that only environments of Gymnasium have"""
 
 IMAGE_SETTINGS: Mapping[str, Any] = {"start_scale": 0.3, "filter_scale": 0.3}
 """Settings of tasks with images. With the paper's scales of 1 the filters are saturated and show little of the image:
@@ -55,5 +68,8 @@ class Task:
     """Names of the bodies that its lives can have; empty where there is but one."""
     measured_in: str | None = None
     """The simulator that the commands score and film in unless told otherwise; None for that of the training."""
+    trial: Callable[[], Mapping[str, Any]] | None = None
+    """Tries the world before a run: the settings that it was found to need. Raises UsageError for one that is not fit,
+    and logs what a user should know."""
     parse_body: Callable[[str], str] | None = None
     """A body's text as it is written in a configuration; raises UsageError for one that cannot be."""

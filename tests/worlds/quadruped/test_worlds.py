@@ -73,7 +73,7 @@ def test_a_life_is_the_same_in_another_process(name, make):
     here = trace(world)
     world.close()
     # This file is a program that prints the trace of a world in a process of its own.
-    afresh = subprocess.run([sys.executable, __file__, name], check=True, capture_output=True, text=True, timeout=120)
+    afresh = subprocess.run([sys.executable, __file__, name], check=True, capture_output=True, text=True, timeout=300)
     assert afresh.stdout.split()[-1] == here
 
 
