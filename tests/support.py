@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+COMPETING = f"{Path(__file__).with_name('rules_over_neurons.py')}:competing"
+"""A rule that reduces over the neurons of a layer, for ``--rule``."""
 ENVIRONMENTS = Path(__file__).with_name("environments.py")
 """Environments for ``--import``: one that is well, others that misbehave."""
 

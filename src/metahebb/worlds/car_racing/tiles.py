@@ -22,7 +22,7 @@ __all__ = ["Tiles", "Touch", "lay_tiles", "touch"]
 
 CELL = 8.0
 CELLS = 64
-SLOTS = 24
+LISTED = 24
 """Tiles listed in a cell; 15 were the most in 5,000 tracks."""
 REACH = 3.0
 """No part of the car is farther from the hull's origin."""
@@ -30,7 +30,7 @@ SKIN = 0.02
 """Box2D's polygons touch when they are closer: each has a skin of 0.01."""
 FAR_AWAY = 1e6
 NO_TILE = MAX_TILES
-"""The row of a tile that nothing touches; fills empty slots."""
+"""The row of a tile that nothing touches; fills a cell's list."""
 
 # Wheels, then the hull's front and rear bars: its other parts lie between them, behind the wheels.
 _BARS = SIZE * np.array([(0.0, 120.0), (0.0, -105.0)], np.float32)
@@ -43,18 +43,18 @@ class Tiles(NamedTuple):
     sides: jax.Array
     """float32 [MAX_TILES + 1, 4, 4]: x and y of a corner, outward normal of the side to the next"""
     grid: jax.Array
-    """int16 [CELLS, CELLS, SLOTS]: the tiles that a car whose origin is in a cell may touch"""
+    """int16 [CELLS, CELLS, LISTED]: the tiles that a car whose origin is in a cell may touch"""
 
 
 class Touch(NamedTuple):
     """What the car is on."""
 
     tiles: jax.Array
-    """int32 [SLOTS]: the tiles that were tested"""
+    """int32 [LISTED]: the tiles that were tested"""
     by_wheel: jax.Array
-    """bool [SLOTS]"""
+    """bool [LISTED]"""
     by_any: jax.Array
-    """bool [SLOTS]: the hull counts, too"""
+    """bool [LISTED]: the hull counts, too"""
     on_road: jax.Array
     """bool [4]: the wheels that touch any tile"""
 
@@ -92,13 +92,13 @@ def _list_tiles(corners: jax.Array, count: jax.Array) -> jax.Array:
         inside = start[:, None] + offsets < high[tile][:, None]
         reached = inside[0][:, None] & inside[1]
         slot = lax.dynamic_slice(filled, start, (window, window))
-        cells = lax.dynamic_slice(grid, (*start, 0), (window, window, SLOTS))
-        here = reached[..., None] & (jnp.arange(SLOTS) == slot[..., None])
+        cells = lax.dynamic_slice(grid, (*start, 0), (window, window, LISTED))
+        here = reached[..., None] & (jnp.arange(LISTED) == slot[..., None])
         cells = jnp.where(here, tile.astype(jnp.int16), cells)
         grid = lax.dynamic_update_slice(grid, cells, (*start, 0))
         return grid, lax.dynamic_update_slice(filled, slot + reached, start)
 
-    grid = jnp.full((CELLS, CELLS, SLOTS), NO_TILE, jnp.int16)
+    grid = jnp.full((CELLS, CELLS, LISTED), NO_TILE, jnp.int16)
     filled = jnp.zeros((CELLS, CELLS), jnp.int32)
     listed: jax.Array = lax.fori_loop(0, count, enter, (grid, filled))[0]
     return listed
@@ -115,7 +115,7 @@ def touch(tiles: Tiles, car: Car) -> Touch:
 
 
 def _near(tiles: Tiles, car: Car) -> tuple[jax.Array, jax.Array]:
-    """The tiles listed where the car is, int32 [SLOTS], and their sides [4, 4, SLOTS]."""
+    """The tiles listed where the car is, int32 [LISTED], and their sides [4, 4, LISTED]."""
     cell = jnp.clip(jnp.floor(car.origin / CELL) + CELLS // 2, 0, CELLS - 1).astype(jnp.int32)
     listed = tiles.grid[cell[0], cell[1]].astype(jnp.int32)
     return listed, jnp.moveaxis(tiles.sides[listed], 0, -1)
@@ -130,7 +130,7 @@ def _rectangles(car: Car) -> jax.Array:
 
 
 def _gap(near: jax.Array, rectangles: jax.Array) -> jax.Array:
-    """How far each rectangle is from each tile, negative if they overlap: float32 [lives, 6, SLOTS]."""
+    """How far each rectangle is from each tile, negative if they overlap: float32 [lives, 6, LISTED]."""
     x, y, cos, sin = (rectangles[:, k, :, None] for k in range(4))
     half_width, half_length = _HALF[:, 0, None], _HALF[:, 1, None]
     corners = [(near[:, 0, k, None] - x, near[:, 1, k, None] - y) for k in range(4)]
