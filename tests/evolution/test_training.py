@@ -21,7 +21,7 @@ from metahebb.configuration import Configuration
 from metahebb.evolution.training import fitness_of, lives_of
 from metahebb.lifetimes.lives import Outcome, life_of
 from metahebb.seeds import Stream
-from support import ENVIRONMENTS, kill, result, workers_of
+from support import COMPETING, ENVIRONMENTS, kill, result, workers_of
 
 pytestmark = pytest.mark.xdist_group("training")
 
@@ -93,6 +93,13 @@ def test_a_run_has_a_line_and_a_checkpoint_for_each_generation(undisturbed: Run)
 def test_the_number_of_workers_changes_nothing(undisturbed: Run, tmp_path: Path, workers: int) -> None:
     run = metahebb.train(TASK, run=tmp_path / "run", workers=workers, **SETTINGS)
     assert result(run.folder) == result(undisturbed.folder)
+
+
+def test_the_number_of_workers_changes_nothing_for_a_rule_that_reduces_over_neurons(tmp_path: Path) -> None:
+    settings = SETTINGS | {"rule": COMPETING, "generations": 2}
+    one, two = (metahebb.train(TASK, run=tmp_path / str(n), workers=n, **settings) for n in (1, 2))
+    assert all(line["fitness_deviation"] > 0 for line in one.metrics())
+    assert result(one.folder) == result(two.folder)
 
 
 def test_the_number_of_workers_changes_nothing_in_a_traced_world(tmp_path: Path) -> None:

@@ -89,15 +89,14 @@ def film(
     with Workers(agent.configuration, 1, render=True) as workers, _encoding(path, frames_per_second) as frames:
         page: Page | None = None
         for moment in workers.record(agent.genome, life):
-            if moment.fields["step"] != steps:
+            if moment.step != steps:
                 raise RunError("The worker that lived the life died in the middle of it; try again.")
-            fitness += moment.fields["reward"]
+            fitness += moment.reward
             steps += 1
-            picture = moment.arrays["frame"]
-            weights = [moment.arrays[f"weights.{i}"] for i in range(len(agent.network.layers))]
+            assert moment.frame is not None
             if page is None:
-                page = Page(agent, picture.shape[:2])
-            frames.write(page.draw(picture, weights, steps, fitness).data)
+                page = Page(agent, moment.frame.shape[:2])
+            frames.write(page.draw(moment.frame, moment.weights, steps, fitness).data)
     return Outcome(life.member, life.number, fitness, steps, float(np.mean(genes**2)))
 
 
@@ -116,11 +115,11 @@ def _check_path(path: Path) -> None:
 def _encoding(path: Path, frames_per_second: float) -> Iterator[IO[bytes]]:
     """A stream for frames, uint8 [HEIGHT, WIDTH, 3] each; the film appears when the block ends without an error."""
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{WIDTH}x{HEIGHT}", "-r", f"{frames_per_second:.6f}"]
-    with replacing(path) as temporary, tempfile.TemporaryFile() as said:
+    with replacing(path) as temporary, tempfile.TemporaryFile() as complaints:
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error", *source, "-i", "-"]
         command += [*FORMATS[path.suffix.lower()].split(), str(temporary)]
         # Ctrl-C is this process's to handle.
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=said, start_new_session=True)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=complaints, start_new_session=True)
         assert process.stdin is not None
         try:
             with contextlib.suppress(BrokenPipeError):
@@ -131,8 +130,8 @@ def _encoding(path: Path, frames_per_second: float) -> Iterator[IO[bytes]]:
             process.wait()
             raise
         if process.wait() != 0:
-            said.seek(0)
-            reason = said.read().decode(errors="replace").strip().rpartition("\n")[2].rpartition("] ")[2]
+            complaints.seek(0)
+            reason = complaints.read().decode(errors="replace").strip().rpartition("\n")[2].rpartition("] ")[2]
             raise RunError(f"The film {str(path)!r} could not be written: {reason or 'ffmpeg failed'}.")
 
 
