@@ -210,3 +210,17 @@ def test_an_accelerators_memory_is_left_to_the_workers_before_anything_can_start
     done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "false\n"
     assert "--sigma is -1.0" in done.stderr.splitlines()[-1]
+
+
+def test_a_module_of_tasks_may_import_one_of_environments_that_is_imported_too(tmp_path: Path) -> None:
+    (tmp_path / "my_own_envs.py").write_text(
+        "import gymnasium\nfrom gymnasium.envs.classic_control import CartPoleEnv\n"
+        "class Pole(CartPoleEnv): pass\ngymnasium.register('OwnPole-v0', Pole, max_episode_steps=9)\n"
+    )
+    (tmp_path / "my_own_tasks.py").write_text(
+        "import my_own_envs\nfrom metahebb import register_task\nfrom metahebb.tasks import make_task\n"
+        "def make(options):\n    return make_task('gymnasium:OwnPole-v0')\nregister_task('own-pole', make)\n"
+    )
+    files = [str(tmp_path / name) for name in ("my_own_tasks.py", "my_own_envs.py")]
+    for imports in (files, files[::-1]):
+        assert make_task("own-pole", imports=imports).encoder.features == 4

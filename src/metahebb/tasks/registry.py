@@ -6,6 +6,7 @@ import functools
 import importlib
 import os
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
@@ -115,7 +116,7 @@ def describe_tasks(imports: Iterable[str] = ()) -> list[tuple[str, ...]]:
 
 def _import(names: Iterable[str]) -> None:
     """Import modules of the user's; what they register is in place then, whatever other modules' has been meanwhile."""
-    by: dict[str, str] = {}
+    by: dict[str, tuple[str, object]] = {}
     for name in names:
         environments = dict(gymnasium.registry)
         _importing.append({})
@@ -129,11 +130,14 @@ def _import(names: Iterable[str]) -> None:
         if name not in _brought or _brought[name].module is not module:
             new = {key: spec for key, spec in gymnasium.registry.items() if environments.get(key) is not spec}
             _brought[name] = Brought(module, tasks, new)
-        for task in (*_brought[name].tasks, *_brought[name].environments):
-            if by.setdefault(task, name) != name:
-                raise UsageError(f"Both {by[task]!r} and {name!r} register {task!r}; give one of them another name.")
-        _registered.update(_brought[name].tasks)
-        gymnasium.registry.update(_brought[name].environments)
+        brought = _brought[name]
+        entries = {key: spec.entry_point for key, spec in brought.environments.items()}
+        for key, made_by in {**brought.tasks, **entries}.items():
+            other, source = by.setdefault(key, (name, _source_of(made_by)))
+            if source != _source_of(made_by):
+                raise UsageError(f"Both {other!r} and {name!r} register {key!r}; give one of them another name.")
+        _registered.update(brought.tasks)
+        gymnasium.registry.update(brought.environments)
 
 
 def _made_by_user(name: str, options: Options) -> Task:
@@ -148,12 +152,13 @@ def _made_by_user(name: str, options: Options) -> Task:
     return task
 
 
-def _source_of(make: MakeTask) -> Any:
-    """What a function keeps when its module is loaded anew: its file and its name."""
-    if isinstance(make, functools.partial):
-        return _source_of(make.func), make.args, make.keywords
-    code = getattr(make, "__code__", None)
-    return make if code is None else (os.path.realpath(code.co_filename), code.co_qualname)
+def _source_of(made_by: Any) -> Any:
+    """What a function or a class keeps when its module is loaded anew: its file and its name."""
+    if isinstance(made_by, functools.partial):
+        return _source_of(made_by.func), made_by.args, made_by.keywords
+    file = getattr(sys.modules.get(getattr(made_by, "__module__", "")), "__file__", None)
+    name = getattr(made_by, "__qualname__", None)
+    return made_by if file is None or name is None else (os.path.realpath(file), name)
 
 
 def _newest() -> list[str]:
