@@ -30,8 +30,9 @@ _loaded: dict[Path, tuple[bytes, ModuleType]] = {}
 _loading: set[Path] = set()
 
 
-def locate_user_module(name: str) -> str:
+def locate_user_module(name: str | os.PathLike[str]) -> str:
     """A module as a configuration names it: a file by its absolute path, so that it is found from any folder."""
+    name = os.fspath(name)
     path = Path(name if name.endswith(".py") else f"{name}.py").expanduser()
     return str(path.resolve()) if path.is_file() or name.endswith(".py") else name
 
