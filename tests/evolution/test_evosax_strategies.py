@@ -222,7 +222,7 @@ def test_options_out_of_their_range_are_told_by_every_strategy(name: str) -> Non
     its = options & (_arguments(type(algorithm)).keys() | {f.name for f in dataclasses.fields(parameters)})
     for option in its:
         whole = option != "std_init"
-        for value in (-1, 0, 1e400, 1e30, "x", *([1.9] if whole else [-0.5, 1e-320])):
+        for value in (-1, 0, 1e400, 1e30, "x", *([1.9, 2_000_000_000] if whole else [-0.5, 1e-320])):
             with pytest.raises(UsageError, match=rf"^[^\n]*{option}[ =]") as error:
                 strategy_of(name, **{option: value}).check()
             assert str(value) in str(error.value)

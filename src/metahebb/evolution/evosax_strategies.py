@@ -23,7 +23,8 @@ __all__ = ["EvosaxStrategy", "strategy_names"]
 
 SMALLEST, LARGEST = 1e-18, 1e18
 """Of options: float32 holds their squares."""
-LARGEST_WHOLE = 2**31 - 1
+LARGEST_WHOLE = 1_000_000
+"""Of options that are sizes and numbers of generations: the squares of larger ones end a process in XLA."""
 
 OPTIMIZERS = {"sgd": optax.sgd, "adam": optax.adam}
 
