@@ -197,6 +197,22 @@ def test_a_population_strategy_starts_around_the_agent_it_is_given(tmp_path: Pat
     assert 0.1 * np.sqrt(15) / 16 * 0.8 < away.std() < 0.1 * np.sqrt(15) / 16 * 1.2
 
 
+def test_a_population_around_an_agent_is_not_forgotten_when_a_run_dies_in_its_first_generation(tmp_path: Path) -> None:
+    c, _, network = configure(TASK, hidden=(8,), strategy="SimpleGA", population=16)
+    agent = metahebb.Agent(c, np.linspace(-50, 50, network.parameters, dtype=np.float32))
+    settings = SETTINGS | {"generations": 2, "lives": 1, "strategy": "SimpleGA", "start_from": agent}
+    whole = metahebb.train(TASK, run=tmp_path / "whole", workers=1, **settings)
+
+    class Interrupter(Observer):
+        def lived(self, outcome: Outcome, lives: int) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        metahebb.train(TASK, run=tmp_path / "run", workers=1, observer=Interrupter(), **settings)
+    metahebb.resume(tmp_path / "run", workers=1)
+    assert result(tmp_path / "run") == result(whole.folder)
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_resuming_changes_nothing_for_strategies_with_more_state(tmp_path: Path, strategy: str) -> None:
     run = metahebb.train(TASK, run=tmp_path / "run", workers=1, **SETTINGS, **STRATEGIES[strategy])
