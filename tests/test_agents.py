@@ -206,5 +206,5 @@ def test_of_a_folder_the_best_agent_is_loaded(whole: Path, tmp_path: Path) -> No
 
 
 def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"The agent .* could not be written: .*No such file"):
+    with pytest.raises(RunError, match=r"The agent .* could not be written: make '.*nowhere' first"):
         agent_of().save(tmp_path / "nowhere" / "agent.safetensors")

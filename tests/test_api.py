@@ -168,7 +168,7 @@ def test_a_configuration_reads_back(tmp_path: Path) -> None:
     assert (again.latest.genome == run.latest.genome).all()
     # An option goes before the file.
     (tmp_path / "other").mkdir()
-    other, _ = package.api.prepare(config=tmp_path / "run" / "config.json", run=tmp_path / "other" / "run", sigma=0.3)
+    other = package.api.prepare(config=tmp_path / "run" / "config.json", run=tmp_path / "other" / "run", sigma=0.3)
     assert other.configuration.sigma == 0.3
     assert other.configuration.rule == "oja"
 

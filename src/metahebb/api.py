@@ -15,13 +15,15 @@ import numpy as np
 
 from metahebb import seeds
 from metahebb.agents import Agent, load_agent, located
-from metahebb.configuration import check_seed, configure, read_configuration
+from metahebb.configuration import check_seed, configure, network_of, read_configuration, task_of
 from metahebb.errors import RunError, UsageError
+from metahebb.evolution.checkpoints import Checkpoint
 from metahebb.evolution.evosax_strategies import EvosaxStrategy
 from metahebb.evolution.openai_es import OpenAIES
-from metahebb.evolution.runs import Run, create_run, default_folder, extended, open_run
+from metahebb.evolution.runs import Run, create_run, open_run
 from metahebb.evolution.training import Ending, Observer, evolve, live_agent, strategy_of
 from metahebb.evolution.workers import Workers
+from metahebb.files import user_path
 from metahebb.lifetimes.lives import Life, Outcome, life_of
 from metahebb.seeds import Stream
 from metahebb.source import write_rule
@@ -97,10 +99,10 @@ def prepare(
     start_from: Agent | str | Path | None = None,
     rule: str | Callable[..., Any] | None = None,
     **options: Any,
-) -> tuple[Run, np.ndarray | None]:
-    """Check everything that can be known before work starts, then make the run's folder.
+) -> Run:
+    """Check everything that can be known before work starts, then make the run's folder, its first checkpoint in it.
 
-    Returns the run and the genome that it starts from (None for random ones). The parameters are those of ``train``.
+    The parameters are those of ``train``.
     """
     with tempfile.TemporaryDirectory() as folder:
         given = {name: value for name, value in options.items() if value is not None}
@@ -109,7 +111,8 @@ def prepare(
         if rule is not None:
             given["rule"] = rule
         if config is not None:
-            read = dataclasses.asdict(located(read_configuration(Path(config)), Path(config).parent))
+            file = user_path("--config", config)
+            read = dataclasses.asdict(located(read_configuration(file), file.parent))
             given = {**read, **given}
             task = task or read["task"]
             given.pop("task", None)
@@ -131,8 +134,8 @@ def prepare(
         strategy = strategy_of(configuration, network)
         if isinstance(strategy, EvosaxStrategy):
             strategy.check_memory(_available_memory())
-        folder_of_run = default_folder(task) if run is None else Path(run)
-        return create_run(configuration, folder_of_run), None if agent is None else agent.genome
+        first = Checkpoint(0, strategy.init(None if agent is None else agent.genome))
+        return create_run(configuration, None if run is None else user_path("--run", run), first)
 
 
 def train(
@@ -165,8 +168,8 @@ def train(
     Raises UsageError before anything is written, RunError if the run fails.
     """
     check_resources(workers, time_limit)
-    made, genome = prepare(task, run=run, preset=preset, config=config, start_from=start_from, rule=rule, **options)
-    go_on(made, workers=workers, time_limit=time_limit, start=genome, observer=observer)
+    made = prepare(task, run=run, preset=preset, config=config, start_from=start_from, rule=rule, **options)
+    go_on(made, workers=workers, time_limit=time_limit, observer=observer)
     return made
 
 
@@ -186,8 +189,15 @@ def resume(
 
 
 def reopen(folder: str | Path, generations: int | None = None) -> Run:
-    """A run to be continued, with another number of generations if one is given."""
-    return extended(open_run(Path(folder)), generations)
+    """A run to be continued, with another number of generations if one is given.
+
+    Raises UsageError, before that is written, if the run cannot go on or has done more generations.
+    """
+    run = open_run(folder)
+    if generations is None:
+        return run
+    c = run.configuration
+    return run.extended(generations, strategy_of(c, network_of(c, task_of(c))))
 
 
 def check_resources(workers: int | None, time_limit: float | None) -> None:
@@ -203,13 +213,12 @@ def go_on(
     *,
     workers: int | None = None,
     time_limit: float | None = None,
-    start: np.ndarray | None = None,
     observer: Observer | None = None,
 ) -> Ending:
     """Evolve an opened run, holding its folder; ``time_limit`` in minutes."""
     seconds = None if time_limit is None else 60 * time_limit
     with run.opened():
-        return evolve(run, workers=workers, time_limit=seconds, start=start, observer=observer)
+        return evolve(run, workers=workers, time_limit=seconds, observer=observer)
 
 
 def evaluate(

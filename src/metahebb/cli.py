@@ -41,6 +41,7 @@ Imports = Annotated[
         "--import", help="A module (or .py file) that registers environments of your own.", show_default=False
     ),
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.", show_default=False)]
 Seed = Annotated[int | None, typer.Option(help="Where all randomness comes from.", show_default=False)]
 
 
@@ -350,7 +351,7 @@ def train(
             raise UsageError(f"--resume continues a run with its own settings; leave out {', '.join(given)}.")
     api.check_resources(workers, time_limit)
     if resume is None:
-        made, genome = api.prepare(
+        made = api.prepare(
             task,
             run=run,
             preset=preset,
@@ -360,9 +361,9 @@ def train(
             **settings,
         )
     else:
-        made, genome = api.reopen(resume, generations), None
+        made = api.reopen(resume, generations)
     with showing(made, time_limit) as observer:
-        ending = api.go_on(made, workers=workers, time_limit=time_limit, start=genome, observer=observer)
+        ending = api.go_on(made, workers=workers, time_limit=time_limit, observer=observer)
     reasons = {
         "generations": f"All {made.configuration.generations} generations are done",
         "target": f"The validation reached the target of {made.configuration.target:g}"
@@ -450,6 +451,7 @@ def watch(
         str | None, typer.Option(help="The body to live in, where the task has bodies.", show_default=False)
     ] = None,
     simulator: Annotated[str | None, typer.Option(help="Where the task has several.", show_default=False)] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Film one life: the world as it renders itself, and the plastic weights, changing."""
     from metahebb import api
@@ -458,7 +460,7 @@ def watch(
     loaded = api.load(agent)
     # Where `evaluate` lives, too.
     simulator = simulator or loaded.task.measured_in
-    outcome = film(loaded, video, seed=seed, morphology=morphology, simulator=simulator)
+    outcome = film(loaded, video, seed=seed, morphology=morphology, simulator=simulator, overwrite=overwrite)
     stdout.print(f"A life of {outcome.steps} steps, fitness {outcome.fitness:.1f}: {video}")
 
 
@@ -509,12 +511,13 @@ def import_reference(
     initial_weights: Annotated[
         str | None, typer.Option(help="Where the file's name does not tell.", show_default=False)
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make an agent of files that the published reference implementation wrote."""
+    from metahebb.files import check_new_file
     from metahebb.paper import reference_files
 
-    if out.exists():
-        raise UsageError(f"{str(out)!r} exists; choose another --out.")
+    check_new_file("--out", out, overwrite)
     agent = reference_files.import_reference(files, task=task, rule=rule, initial_weights=initial_weights)
     agent.save(out)
     stdout.print(

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from metahebb.errors import UsageError, unknown
+from metahebb.errors import UsageError, quoted, unknown
+from metahebb.files import read_file
 from metahebb.initial_weights import CO_EVOLVED, INITIAL_WEIGHTS
 from metahebb.networks import ACTIVATIONS, STORAGE, Network
 from metahebb.normalisers import NORMALISERS
@@ -171,7 +172,10 @@ def _option(name: str) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -308,10 +312,13 @@ def configuration_from_json(data: Any, source: str) -> Configuration:
 
 def read_configuration(path: Path) -> Configuration:
     """A configuration of a file that a run wrote; raises UsageError if it is not one."""
+    content = read_file("The configuration", path)
     try:
-        data = json.loads(path.read_text())
-    except FileNotFoundError as e:
-        raise UsageError(f"There is no configuration file {str(path)!r}.") from e
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as e:
-        raise UsageError(f"{str(path)!r} is not a configuration of metahebb: {e}.") from e
-    return configuration_from_json(data, repr(str(path)))
+        configuration = configuration_from_json(json.loads(content), quoted(path))
+        # What is nested too deep to be written is not read either.
+        configuration.to_json()
+    except UsageError:
+        raise
+    except (ValueError, RecursionError) as e:
+        raise UsageError(f"{quoted(path)} is not a configuration of metahebb: {e}.") from e
+    return configuration

@@ -21,7 +21,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from metahebb.errors import UsageError, unknown
+from metahebb.errors import UsageError, quoted, unknown
+from metahebb.files import user_path
+from metahebb.jax_defaults import jax_defaults
 
 __all__ = ["RULES", "Rule", "load_rule", "rule_from_function"]
 
@@ -150,9 +152,9 @@ def load_rule(name: str, folder: Path | None = None) -> Rule:
             raise UsageError(f"{error} A rule of your own is given as my_rules.py:my_rule.")
         return RULES[name]
     file, _, function_name = name.rpartition(":") if ":" in name else (name, "", "")
-    path = (folder or Path.cwd()) / Path(file).expanduser()
-    if not function_name or path.suffix != ".py":
-        raise UsageError(f"Rule {name!r} is not of the form my_rules.py:my_rule.")
+    if not function_name or not file.endswith(".py"):
+        raise UsageError(f"Rule {quoted(name)} is not of the form my_rules.py:my_rule.")
+    path = user_path("The rule's file", (folder or Path.cwd()) / Path(file).expanduser())
     if not path.is_file():
         raise UsageError(f"Rule {name!r}: there is no file {str(path)!r}.")
     spec = importlib.util.spec_from_file_location(f"metahebb_user_rule_{path.stem}", path)
@@ -187,11 +189,12 @@ def rule_from_function(function: Function, name: str, file: str) -> Rule:
             "one or more coefficients, each a positional parameter."
         )
     rule = Rule(name, function, file=file)
-    keys = jax.random.split(jax.random.key(0), 3 + len(rule.coefficients))
     shapes = [(3, 1), (1, 4)] + [(3, 4)] * (1 + len(rule.coefficients))
-    sample = [jax.random.uniform(k, s, minval=-1.0) for k, s in zip(keys, shapes, strict=True)]
     try:
-        change = jax.jit(function)(*sample)
+        with jax_defaults():
+            keys = jax.random.split(jax.random.key(0), 3 + len(rule.coefficients))
+            sample = [jax.random.uniform(k, s, minval=-1.0) for k, s in zip(keys, shapes, strict=True)]
+            change = jax.jit(function)(*sample)
     except (Exception, SystemExit) as e:
         reason = str(e).strip().partition("\n")[0]
         raise UsageError(f"Rule {name!r} raised {type(e).__name__} when tried on a small layer: {reason}") from e

@@ -11,11 +11,12 @@ import pytest
 import safetensors.numpy
 
 from metahebb.configuration import Configuration
-from metahebb.errors import RunError
+from metahebb.errors import RunError, UsageError
 from metahebb.evolution.checkpoints import KEPT, Checkpoint, load_newest, save
 from metahebb.evolution.openai_es import OpenAIES, State
 
-ADAM = OpenAIES(Configuration("gymnasium:CartPole-v1", optimizer="adam"), parameters=5, synaptic=3)
+SETTINGS = Configuration("gymnasium:CartPole-v1", optimizer="adam")
+ADAM = OpenAIES(SETTINGS, parameters=5, synaptic=3)
 
 
 def checkpoint(generation: int) -> Checkpoint:
@@ -24,6 +25,12 @@ def checkpoint(generation: int) -> Checkpoint:
     filled = jax.tree.map(lambda leaf: np.full(leaf.shape, generation + 7, leaf.dtype), memory)
     mean = np.linspace(generation, generation + 1, 5, dtype=np.float32)
     return Checkpoint(generation, State(mean, 0.1 / 3, 0.01 / generation, filled), best=generation / 7, barren=1)
+
+
+def load(folder: Path) -> Checkpoint:
+    loaded = load_newest(folder, ADAM, SETTINGS)
+    assert loaded is not None
+    return loaded
 
 
 def same(one: Checkpoint, other: Checkpoint) -> bool:
@@ -35,8 +42,8 @@ def same(one: Checkpoint, other: Checkpoint) -> bool:
 
 
 def test_a_checkpoint_comes_back_to_the_last_bit(tmp_path: Path) -> None:
-    save(tmp_path, checkpoint(3))
-    loaded = load_newest(tmp_path, ADAM)
+    save(tmp_path, checkpoint(3), SETTINGS)
+    loaded = load(tmp_path)
     assert same(loaded, checkpoint(3))
     assert not same(loaded, checkpoint(4))
     assert isinstance(loaded.state.lr, float)
@@ -45,22 +52,22 @@ def test_a_checkpoint_comes_back_to_the_last_bit(tmp_path: Path) -> None:
 
 
 def test_a_run_that_has_not_begun_has_no_state(tmp_path: Path) -> None:
-    save(tmp_path, Checkpoint(0, None))
-    assert load_newest(tmp_path, ADAM) == Checkpoint(0, None, None, 0)
+    save(tmp_path, Checkpoint(0, None), SETTINGS)
+    assert load(tmp_path) == Checkpoint(0, None, None, 0)
 
 
 def test_the_newest_are_kept(tmp_path: Path) -> None:
     for generation in range(8, 13):
-        save(tmp_path, checkpoint(generation))
+        save(tmp_path, checkpoint(generation), SETTINGS)
     assert KEPT == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{g:06d}.safetensors" for g in (10, 11, 12)]
-    assert load_newest(tmp_path, ADAM).generation == 12
+    assert load(tmp_path).generation == 12
 
 
 def test_wherever_a_bit_flips_the_one_before_is_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """In the header, the facts or the numbers: nothing of a damaged checkpoint is believed."""
-    save(tmp_path, checkpoint(1))
-    save(tmp_path, checkpoint(2))
+    save(tmp_path, checkpoint(1), SETTINGS)
+    save(tmp_path, checkpoint(2), SETTINGS)
     newest = tmp_path / "000002.safetensors"
     whole = newest.read_bytes()
     rng = np.random.default_rng(0)
@@ -69,41 +76,43 @@ def test_wherever_a_bit_flips_the_one_before_is_taken(tmp_path: Path, caplog: py
             damaged = bytearray(whole)
             damaged[position] ^= 1 << int(rng.integers(8))
             newest.write_bytes(damaged)
-            loaded = load_newest(tmp_path, ADAM)
+            loaded = load(tmp_path)
             assert loaded.generation == 1, f"byte {position}: {whole[position - 9 : position + 9]!r}"
     newest.write_bytes(whole)
-    assert load_newest(tmp_path, ADAM).generation == 2
+    assert load(tmp_path).generation == 2
 
 
 def test_numbers_of_another_type_are_not_believed(tmp_path: Path) -> None:
     """The same bytes, as whole numbers."""
-    save(tmp_path, checkpoint(1))
-    save(tmp_path, checkpoint(2))
+    save(tmp_path, checkpoint(1), SETTINGS)
+    save(tmp_path, checkpoint(2), SETTINGS)
     newest = tmp_path / "000002.safetensors"
     newest.write_bytes(newest.read_bytes().replace(b'"F32"', b'"I32"', 1))
     assert safetensors.numpy.load_file(newest)
-    assert load_newest(tmp_path, ADAM).generation == 1
+    assert load(tmp_path).generation == 1
 
 
 def test_wherever_it_is_cut_off_the_one_before_is_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    save(tmp_path, checkpoint(1))
-    save(tmp_path, checkpoint(2))
+    save(tmp_path, checkpoint(1), SETTINGS)
+    save(tmp_path, checkpoint(2), SETTINGS)
     newest = tmp_path / "000002.safetensors"
     whole = newest.read_bytes()
     for size in (0, 7, 8, 100, len(whole) // 2, len(whole) - 1):
         newest.write_bytes(whole[:size])
         caplog.clear()
-        assert same(load_newest(tmp_path, ADAM), checkpoint(1))
+        assert same(load(tmp_path), checkpoint(1))
         (record,) = caplog.records
         assert "000002.safetensors is damaged" in record.message
 
 
 def test_a_run_without_one_that_is_whole_says_so(tmp_path: Path) -> None:
     (tmp_path / "000004.safetensors").write_bytes(b"lost")
-    with pytest.raises(RunError, match="has no checkpoint that is whole"):
-        load_newest(tmp_path, ADAM)
+    with pytest.raises(UsageError, match="has no checkpoint that is whole"):
+        load(tmp_path)
 
 
 def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"The checkpoint .*000001.safetensors' could not be written: .*No such file"):
-        save(tmp_path / "nowhere", checkpoint(1))
+    with pytest.raises(
+        RunError, match=r"The checkpoint .*000001.safetensors' could not be written: make '.*nowhere' first"
+    ):
+        save(tmp_path / "nowhere", checkpoint(1), SETTINGS)

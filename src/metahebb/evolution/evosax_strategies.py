@@ -19,6 +19,7 @@ from metahebb import seeds
 from metahebb.configuration import Configuration
 from metahebb.errors import UsageError, unknown
 from metahebb.evolution.strategies import WeightedNoise
+from metahebb.jax_defaults import jax_defaults
 
 __all__ = ["EvosaxStrategy", "strategy_names"]
 
@@ -120,6 +121,7 @@ class EvosaxStrategy:
                 "available. openai-es, SNES or PGPE keep a few copies of the genome."
             )
 
+    @jax_defaults()
     def template(self) -> Any:
         """The shapes of a state after the first generation."""
         algorithm, params = self._algorithm
@@ -132,16 +134,26 @@ class EvosaxStrategy:
         fitness = jax.ShapeDtypeStruct((size,), jnp.float32)
         return jax.eval_shape(lambda k, p, f: algorithm.init(k, p, f, params), key, population, fitness)
 
+    @jax_defaults()
     def init(self, mean: np.ndarray | None = None) -> Any:
-        """The state before the first generation; None for a strategy that begins with an evaluated population."""
+        """The state before the first generation; None for a strategy that begins with an evaluated population.
+
+        Raises UsageError for a mean that such a strategy is given.
+        """
         algorithm, params = self._algorithm
         if not self._by_distribution:
+            if mean is not None:
+                raise UsageError(
+                    f"Strategy {self.configuration.strategy!r} begins with a random population, not with an agent: "
+                    "leave out --from, or use a strategy with a mean, such as openai-es, SNES or CMA_ES."
+                )
             return None
         if mean is None:
             c = self.configuration
             mean = seeds.start(c.seed, self.parameters, c.start, [0], c.start_scale)[0]
         return algorithm.init(self._key(0, 0), jnp.asarray(mean), params)
 
+    @jax_defaults()
     def ask(self, state: Any, generation: int) -> tuple[np.ndarray, Any]:
         """(genomes float32 [population, parameters], state)."""
         algorithm, params = self._algorithm
@@ -151,6 +163,7 @@ class EvosaxStrategy:
         population, state = algorithm.ask(self._key(generation, 1), state, params)
         return np.asarray(population, np.float32), state
 
+    @jax_defaults()
     def tell(
         self,
         state: Any,
@@ -166,6 +179,7 @@ class EvosaxStrategy:
             return algorithm.init(key, jnp.asarray(population), told, params)
         return algorithm.tell(key, jnp.asarray(population), told, state, params)[0]
 
+    @jax_defaults()
     def mean(self, state: Any) -> np.ndarray:
         """The centre of the search; for strategies that keep a population, the mean of that population."""
         centre = state.mean if self._by_distribution else state.population.mean(axis=0)

@@ -18,6 +18,7 @@ from metahebb import seeds
 from metahebb.configuration import Configuration
 from metahebb.evolution.populations import MirroredPopulation, Scaled
 from metahebb.evolution.strategies import WeightedNoise
+from metahebb.jax_defaults import jax_defaults
 
 __all__ = ["OpenAIES", "State", "shaped_ranks"]
 
@@ -56,6 +57,7 @@ class OpenAIES:
         """The filters, and their unit."""
         return Scaled(self.synaptic, self.synaptic + self.filters, self.configuration.filter_scale)
 
+    @jax_defaults()
     def init(self, mean: np.ndarray | None = None) -> State:
         """The state before the first generation; the mean is drawn from the start's distribution unless given."""
         c = self.configuration
@@ -71,6 +73,7 @@ class OpenAIES:
         """The generation's population; its noise is made where its members live."""
         return MirroredPopulation(state.mean, state.sigma, self.configuration.seed, generation, self.scaled), state
 
+    @jax_defaults()
     def tell(
         self,
         state: State,

@@ -61,10 +61,9 @@ def evolve(
     *,
     workers: int | None = None,
     time_limit: float | None = None,
-    start: np.ndarray | None = None,
     observer: Observer | None = None,
 ) -> Ending:
-    """Evolve from the run's newest checkpoint, or from ``start`` or random genomes, until its end.
+    """Evolve from the run's newest checkpoint, or in a run that has none from the beginning, until its end.
 
     ``time_limit`` in seconds ends it after the generation in which it passes, and validates that one's mean. Raises
     RunError where the run cannot go on; what was written stays.
@@ -74,11 +73,10 @@ def evolve(
     c = run.configuration
     network = network_of(c, task_of(c))
     strategy = strategy_of(c, network)
-    if any(run.checkpoints.iterdir()):
-        now = checkpoints.load_newest(run.checkpoints, strategy)
-    else:
-        now = Checkpoint(0, strategy.init(start))
-        checkpoints.save(run.checkpoints, now)
+    now = run.newest(strategy)
+    if now is None:
+        now = Checkpoint(0, strategy.init())
+        checkpoints.save(run.checkpoints, now, c)
     history = run.cut_metrics(now.generation)
     scoreboard = scoreboard_of(run)
     observer.started(run, now.generation, network)
@@ -103,8 +101,8 @@ def evolve(
                     state = strategy.tell(state, population, fitness, generation, pool.weighted_noise)
                 if state is not None and not np.isfinite(strategy.mean(state)).all():
                     raise RunError(
-                        f"The search's mean is no longer finite after generation {generation}: "
-                        "lower --lr or --sigma. The checkpoint before it is intact."
+                        f"The search's mean is no longer finite after generation {generation}; the checkpoint before "
+                        f"it is intact. Start a new run with {_smaller_steps(c)}."
                     )
                 best = now.best
                 late = time_limit is not None and time.monotonic() - began >= time_limit
@@ -128,7 +126,7 @@ def evolve(
                     "steps_per_second": round(metrics["steps"] / living, 1),
                 }
                 run.add_metrics(metrics)
-                checkpoints.save(run.checkpoints, now)
+                checkpoints.save(run.checkpoints, now, c)
                 history.append(metrics)
                 scoreboard(metrics)
                 observer.generation(metrics)
@@ -150,11 +148,17 @@ def _reason_to_end(c: Configuration, now: Checkpoint) -> str | None:
     if now.barren >= BARREN:
         raise RunError(
             f"No life of the last {BARREN} generations had a finite fitness: the networks diverge. "
-            "Try a normaliser (--normaliser max-abs), a smaller --sigma or another rule."
+            f"Try a normaliser (--normaliser max-abs), {_smaller_steps(c)} or another rule."
         )
     if c.target is not None and now.best is not None and now.best >= c.target:
         return "target"
     return "generations" if now.generation >= c.generations else None
+
+
+def _smaller_steps(c: Configuration) -> str:
+    if c.strategy == "openai-es":
+        return "a smaller --lr or --sigma"
+    return f"smaller values of {c.strategy}'s own options (--strategy-option)"
 
 
 def strategy_of(c: Configuration, network: Network) -> Strategy:

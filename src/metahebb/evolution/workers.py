@@ -27,6 +27,7 @@ from metahebb.configuration import Configuration, task_of
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.messages import Message, receive, send
 from metahebb.evolution.populations import MirroredPopulation
+from metahebb.jax_defaults import without_jax_settings
 from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.worlds import is_traced
 
@@ -81,7 +82,7 @@ class _Worker:
             "PJRT_NPROC": "1",
         }
         environment = {
-            **os.environ,
+            **without_jax_settings(os.environ),
             **({} if accelerated else one_core),
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",

@@ -11,6 +11,7 @@ from pathlib import Path
 import gymnasium
 
 from metahebb.errors import UsageError, unknown
+from metahebb.files import user_path
 from metahebb.tasks import car_racing, quadruped
 from metahebb.tasks import gymnasium as gymnasium_tasks
 from metahebb.tasks.task import Options, Task
@@ -73,7 +74,7 @@ def _newest() -> list[str]:
 
 def locate_user_module(name: str) -> str:
     """A module as a configuration names it: a file by its absolute path, so that it is found from any folder."""
-    path = Path(name if name.endswith(".py") else f"{name}.py").expanduser()
+    path = user_path("--import", Path(name if name.endswith(".py") else f"{name}.py").expanduser())
     return str(path.resolve()) if path.is_file() or name.endswith(".py") else name
 
 
@@ -81,7 +82,7 @@ def import_user_module(name: str) -> None:
     """Import a module of the user's by dotted name or file, once; raises UsageError in one sentence."""
     try:
         if name.endswith(".py"):
-            path = Path(name).expanduser().resolve()
+            path = user_path("--import", Path(name).expanduser()).resolve()
             if not path.is_file():
                 raise UsageError(f"--import {name!r}: there is no such file.")
             if path.stem not in sys.modules:
