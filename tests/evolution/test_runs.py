@@ -160,7 +160,7 @@ FOREIGN = {
     "a huge number": b'{"generation": 7, "fitness_mean": 1, "fitness_best": 1, "fitness_deviation": 1%s}\n' % HUGE,
     "a number too long to read": b'{"generation": ' + 5000 * b"1" + b"}\n",
     "NaN": b'{"generation": 7, "fitness_mean": NaN, "fitness_best": 1, "fitness_deviation": 0}\n',
-    "nested": 5000 * b"[" + 5000 * b"]" + b"\n",
+    "nested": 100_000 * b"[" + 100_000 * b"]" + b"\n",
 }  # fmt: skip
 
 
