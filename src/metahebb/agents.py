@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,7 +23,7 @@ import safetensors.numpy
 from metahebb.assembly import bodies_of, network_of, task_of
 from metahebb.configuration import FORMAT, Configuration, check_format, configuration_from_json
 from metahebb.errors import UsageError
-from metahebb.files import replacing, writing
+from metahebb.files import copy_beside, read_file, user_path, write_file
 from metahebb.networks import Network
 from metahebb.tasks import Task
 
@@ -69,16 +68,16 @@ class Agent:
         return next(iter(self.configuration.morphologies), "")
 
     def save(self, path: str | Path) -> None:
-        """Write the file, and a user's rule beside it; raises RunError if the disk refuses."""
-        path = Path(path)
-        with writing("The agent", path):
-            configuration = portable(self.configuration, path.parent)
-            parts = {name: np.asarray(part) for name, part in self.network.unflatten(self.genome).items()}
-            # One entry only: safetensors writes several in any order, and the same agent is to be the same file.
-            facts = {"format": FORMAT, "configuration": configuration.to_json(), "record": dict(self.record)}
-            metadata = {"metahebb": json.dumps(facts)}
-            with replacing(path) as temporary:
-                safetensors.numpy.save_file(parts, temporary, metadata)
+        """Write the file, and a user's rule beside it.
+
+        Raises UsageError where another rule's file has that name, RunError if the disk refuses.
+        """
+        path = user_path("The agent", path)
+        configuration = portable(self.configuration, path.parent)
+        parts = {name: np.asarray(part) for name, part in self.network.unflatten(self.genome).items()}
+        # One entry only: safetensors writes several in any order, and the same agent is to be the same file.
+        facts = {"format": FORMAT, "configuration": configuration.to_json(), "record": dict(self.record)}
+        write_file("The agent", path, safetensors.numpy.save(parts, {"metahebb": json.dumps(facts)}))
 
 
 def portable(configuration: Configuration, folder: Path) -> Configuration:
@@ -86,9 +85,7 @@ def portable(configuration: Configuration, folder: Path) -> Configuration:
     if configuration.static or ":" not in configuration.rule:
         return configuration
     file, _, function = configuration.rule.rpartition(":")
-    copy = folder / Path(file).name
-    if copy.resolve() != Path(file).resolve():
-        shutil.copyfile(file, copy)
+    copy = copy_beside("The rule", Path(file), folder)
     return dataclasses.replace(configuration, rule=f"{copy.name}:{function}")
 
 
@@ -97,11 +94,11 @@ def located(configuration: Configuration, folder: Path) -> Configuration:
     if configuration.static or ":" not in configuration.rule or Path(configuration.rule).is_absolute():
         return configuration
     file, _, function = configuration.rule.rpartition(":")
-    path = (folder / file).resolve()
+    path = user_path("The rule", folder / file).resolve()
     if not path.is_file():
         raise UsageError(f"The rule {configuration.rule!r} needs the file {str(path)!r}, which is not there.")
     found = dataclasses.replace(configuration, rule=f"{path}:{function}")
-    if configuration.rule_digest not in (None, hashlib.sha256(path.read_bytes()).hexdigest()):
+    if configuration.rule_digest not in (None, hashlib.sha256(read_file("The rule", path)).hexdigest()):
         raise UsageError(f"The file {str(path)!r} of rule {configuration.rule!r} has changed since it was evolved.")
     return found
 
@@ -111,13 +108,16 @@ def load_agent(path: str | Path) -> Agent:
 
     Raises UsageError for a file that is missing, cut off, no agent, of another format, or not fit for its own network.
     """
-    path = Path(path)
+    path = user_path("The agent", path)
     if path.is_dir():
-        path = next((p for p in (path / "best.safetensors", path / "latest.safetensors") if p.exists()), path)
+        agents = [user_path("The agent", path / name) for name in ("best.safetensors", "latest.safetensors")]
+        path = next((agent for agent in agents if agent.exists()), path)
         if path.is_dir():
             raise UsageError(f"{str(path)!r} has no agent yet: a run writes one after its first generation.")
     if not path.exists():
         raise UsageError(f"There is no agent or run at {str(path)!r}.")
+    if not path.is_file():
+        raise UsageError(f"The agent {str(path)!r} is not a file.")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -127,7 +127,7 @@ def load_agent(path: str | Path) -> Agent:
     try:
         facts = json.loads(metadata["metahebb"])
         number, settings, record = facts["format"], facts["configuration"], facts["record"]
-    except (KeyError, TypeError, json.JSONDecodeError) as e:
+    except (KeyError, TypeError, ValueError, RecursionError) as e:
         raise UsageError(f"{str(path)!r} is a safetensors file, but not an agent of metahebb.") from e
     check_format(number, f"The agent {str(path)!r}")
     configuration = located(configuration_from_json(settings, f"The agent {str(path)!r}"), path.parent)

@@ -18,8 +18,9 @@ from metahebb.agents import Agent, load_agent, located
 from metahebb.assembly import configure, network_of, settings_from, task_of
 from metahebb.configuration import SEED, Configuration, read_configuration
 from metahebb.errors import RunError, UsageError
+from metahebb.evolution.checkpoints import Checkpoint
 from metahebb.evolution.evosax_strategies import EvosaxStrategy
-from metahebb.evolution.runs import Run, create_run, default_folder, extended, open_run
+from metahebb.evolution.runs import Run, create_run, open_run
 from metahebb.evolution.training import (
     Ending,
     Observer,
@@ -30,6 +31,7 @@ from metahebb.evolution.training import (
     strategy_of,
 )
 from metahebb.evolution.workers import Workers, how_many, on_accelerator
+from metahebb.files import user_path
 from metahebb.lifetimes.lives import FAULTS, Life, Outcome, life_of, why_diverged
 from metahebb.networks import Network
 from metahebb.resources import (
@@ -112,10 +114,10 @@ def prepare(
     rule: str | Callable[..., Any] | None = None,
     workers: int | None = None,
     **options: Any,
-) -> tuple[Run, np.ndarray | None]:
-    """Check everything that can be known before work starts, then make the run's folder.
+) -> Run:
+    """Check everything that can be known before work starts, then make the run's folder, its first checkpoint in it.
 
-    Returns the run and the genome that it starts from (None for random ones). The parameters are those of ``train``.
+    The parameters are those of ``train``.
     """
     with tempfile.TemporaryDirectory() as folder:
         if callable(rule):
@@ -124,7 +126,8 @@ def prepare(
         if config is not None:
             if preset is not None:
                 raise UsageError(f"--config and --preset {preset} both bring settings; leave one of them out.")
-            read = located(read_configuration(Path(config)), Path(config).parent)
+            file = user_path("--config", config)
+            read = located(read_configuration(file), file.parent)
             task = task or read.task
             base |= settings_from(read, task, Group.NETWORK, Group.SEARCH, Group.RUN)
         if task is None:
@@ -141,14 +144,14 @@ def prepare(
             )
         needs = needs_of_run(configuration, made, network, workers)
         check_memory(needs)
-        strategy = strategy_of(configuration, network)
+        strategy = strategy_of(configuration, network, None if agent is None else agent.genome)
         if isinstance(strategy, EvosaxStrategy):
             strategy.check()
             check_memory([*needs, *needs_of_state(configuration.strategy, strategy.template())])
         if made.trial is not None:
             configuration = dataclasses.replace(configuration, **made.trial())
-        folder_of_run = default_folder(task) if run is None else Path(run)
-        return create_run(configuration, folder_of_run), None if agent is None else agent.genome
+        first = Checkpoint(0, strategy.init())
+        return create_run(configuration, None if run is None else user_path("--run", run), first)
 
 
 def train(
@@ -183,10 +186,10 @@ def train(
     Raises UsageError before anything is written, RunError if the run fails.
     """
     check_resources(workers, time_limit)
-    made, genome = prepare(
+    made = prepare(
         task, run=run, preset=preset, config=config, start_from=start_from, rule=rule, workers=workers, **options
     )
-    go_on(made, workers=workers, time_limit=time_limit, start=genome, observer=observer, new=True)
+    go_on(made, workers=workers, time_limit=time_limit, observer=observer, new=True)
     return made
 
 
@@ -208,12 +211,14 @@ def resume(
 def reopen(folder: str | Path, generations: int | None = None, workers: int | None = None) -> Run:
     """A run to be continued, with another number of generations if one is given.
 
-    Raises UsageError before anything is written.
+    Raises UsageError, before that is written, if the run cannot go on or has done more generations.
     """
-    run = open_run(Path(folder))
-    task = task_of(run.configuration)
-    check_memory(needs_of_run(run.configuration, task, network_of(run.configuration, task), workers))
-    return extended(run, generations)
+    run = open_run(folder)
+    c = run.configuration
+    task = task_of(c)
+    network = network_of(c, task)
+    check_memory(needs_of_run(c, task, network, workers))
+    return run if generations is None else run.extended(generations, strategy_of(c, network))
 
 
 def needs_of_run(c: Configuration, task: Task, network: Network, workers: int | None) -> list[Need]:
@@ -251,7 +256,6 @@ def go_on(
     *,
     workers: int | None = None,
     time_limit: float | None = None,
-    start: np.ndarray | None = None,
     observer: Observer | None = None,
     new: bool = False,
 ) -> Ending:
@@ -263,7 +267,7 @@ def go_on(
     seconds = None if time_limit is None else 60 * time_limit
     with contextlib.ExitStack() as afterwards, run.opened():
         try:
-            return evolve(run, workers=workers, time_limit=seconds, start=start, observer=observer)
+            return evolve(run, workers=workers, time_limit=seconds, observer=observer)
         except UsageError:
             if new and not run.metrics():
                 afterwards.callback(shutil.rmtree, run.folder, ignore_errors=True)

@@ -29,8 +29,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from metahebb.errors import UsageError, unknown
+from metahebb.errors import UsageError, quoted, unknown
+from metahebb.files import user_path
 from metahebb.importing import load_file
+from metahebb.jax_defaults import jax_defaults
 
 __all__ = ["RULES", "Rule", "load_rule", "rule_from_function"]
 
@@ -165,9 +167,9 @@ def load_rule(name: str, folder: Path | None = None) -> Rule:
             raise UsageError(f"{error} A rule of your own is given as my_rules.py:my_rule.")
         return RULES[name]
     file, _, function_name = name.rpartition(":") if ":" in name else (name, "", "")
-    path = (folder or Path.cwd()) / Path(file).expanduser()
-    if not function_name or path.suffix != ".py":
-        raise UsageError(f"Rule {name!r} is not of the form my_rules.py:my_rule.")
+    if not function_name or not file.endswith(".py"):
+        raise UsageError(f"Rule {quoted(name)} is not of the form my_rules.py:my_rule.")
+    path = user_path("The rule's file", (folder or Path.cwd()) / Path(file).expanduser())
     if not path.is_file():
         raise UsageError(f"Rule {name!r}: there is no file {str(path)!r}.")
     try:
@@ -215,6 +217,7 @@ def _check_parameters(function: Function, name: str) -> None:
 _TRIED_LIVES, _TRIED_LAYER = 2, (3, 4)
 
 
+@jax_defaults()
 def _try_out(rule: Rule) -> None:
     """Call a rule as lives do, on a small layer, for one life alone and for several; UsageError for what is wrong."""
     inputs, outputs = _TRIED_LAYER

@@ -54,6 +54,13 @@ CLIMBERS: Mapping[str, Mapping[str, float | str]] = {
 """Two with a distribution, one with a full covariance, two with a population."""
 
 
+def newest(folder: Path, strategy: EvosaxStrategy) -> Any:
+    """The state in the newest checkpoint."""
+    checkpoint = load_newest(folder, strategy, strategy.configuration)
+    assert checkpoint is not None
+    return checkpoint.state
+
+
 @pytest.mark.parametrize("name", CLIMBERS)
 def test_a_strategy_climbs_and_goes_on_from_a_checkpoint(name: str, tmp_path: Path) -> None:
     strategy = strategy_of(name, **CLIMBERS[name])
@@ -65,8 +72,8 @@ def test_a_strategy_climbs_and_goes_on_from_a_checkpoint(name: str, tmp_path: Pa
         _, state = generation(strategy, state, number)
     assert height(strategy.mean(state)) > 0.2 * height(first).mean()
 
-    save(tmp_path, Checkpoint(40, state))
-    restored = load_newest(tmp_path, strategy_of(name, **CLIMBERS[name])).state
+    save(tmp_path, Checkpoint(40, state), strategy.configuration)
+    restored = newest(tmp_path, strategy_of(name, **CLIMBERS[name]))
     for number in (40, 41):
         genomes, state = generation(strategy, state, number)
         others, restored = generation(strategy, restored, number)
@@ -80,8 +87,8 @@ def test_any_strategys_state_survives_a_checkpoint(name: str, tmp_path: Path) ->
     template = strategy.template()
     rng = np.random.default_rng(0)
     state = jax.tree.map(lambda leaf: jnp.asarray(rng.integers(0, 2**20, leaf.shape)).astype(leaf.dtype), template)
-    save(tmp_path, Checkpoint(1, state))
-    restored = load_newest(tmp_path, strategy).state
+    save(tmp_path, Checkpoint(1, state), strategy.configuration)
+    restored = newest(tmp_path, strategy)
     assert jax.tree.structure(restored) == jax.tree.structure(state)
     for leaf, other in zip(jax.tree.leaves(state), jax.tree.leaves(restored), strict=True):
         assert (other.dtype, other.shape) == (leaf.dtype, leaf.shape)

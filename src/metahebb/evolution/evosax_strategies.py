@@ -18,6 +18,7 @@ import optax
 from metahebb import seeds
 from metahebb.errors import UsageError, unknown
 from metahebb.evolution.strategies import WeightedNoise
+from metahebb.jax_defaults import jax_defaults
 
 __all__ = ["EvosaxStrategy", "strategy_names"]
 
@@ -163,6 +164,7 @@ class EvosaxStrategy:
     def _by_distribution(self) -> bool:
         return "mean" in inspect.signature(self._algorithm[0].init).parameters
 
+    @jax_defaults()
     def template(self) -> Any:
         """The shapes of a state."""
         algorithm, params = self._algorithm
@@ -175,6 +177,7 @@ class EvosaxStrategy:
                 return jax.eval_shape(lambda k, m: algorithm.init(k, m, params), key, genome)
             return jax.eval_shape(lambda k, p, f: algorithm.init(k, p, f, params), key, population, fitness)
 
+    @jax_defaults()
     def init(self) -> Any:
         """The state before the first generation: where its first population is kept, that is not yet evaluated."""
         algorithm, params = self._algorithm
@@ -183,6 +186,7 @@ class EvosaxStrategy:
         unknown_fitness = jnp.full(self.population, jnp.inf)
         return algorithm.init(self._key(0, 0), jnp.asarray(self._starting_genomes()), unknown_fitness, params)
 
+    @jax_defaults()
     def ask(self, state: Any, generation: int) -> tuple[np.ndarray, Any]:
         """(genomes float32 [population, parameters], state)."""
         algorithm, params = self._algorithm
@@ -193,6 +197,7 @@ class EvosaxStrategy:
         population, state = algorithm.ask(self._key(generation, 1), state, params)
         return np.asarray(population, np.float32), state
 
+    @jax_defaults()
     def tell(
         self,
         state: Any,
@@ -208,6 +213,7 @@ class EvosaxStrategy:
             return algorithm.init(key, jnp.asarray(population), told, params)
         return algorithm.tell(key, jnp.asarray(population), told, state, params)[0]
 
+    @jax_defaults()
     def mean(self, state: Any) -> np.ndarray:
         """The centre of the search; for strategies that keep a population, the mean of that population."""
         centre = state.mean if self._by_distribution else state.population.mean(axis=0)

@@ -73,10 +73,9 @@ def evolve(
     *,
     workers: int | None = None,
     time_limit: float | None = None,
-    start: np.ndarray | None = None,
     observer: Observer | None = None,
 ) -> Ending:
-    """Evolve from the run's newest checkpoint, or from ``start`` or random genomes, until its end.
+    """Evolve from the run's newest checkpoint, or in a run that has none from the beginning, until its end.
 
     ``time_limit`` in seconds ends it after the generation in which it passes, and validates that one's mean. Raises
     RunError where the run cannot go on; what was written stays.
@@ -86,8 +85,8 @@ def evolve(
     c = run.configuration
     network = network_of(c, task_of(c))
     _warn_of_zeros(network)
-    strategy = strategy_of(c, network, start)
-    now = _newest_checkpoint(run, strategy)
+    strategy = strategy_of(c, network)
+    now = run.newest(strategy) or _first_checkpoint(run, strategy)
     diary = _Diary(run, now.generation)
     observer.started(run, now.generation, network)
     reason = _reason_to_end(c, now)
@@ -115,12 +114,10 @@ def evolve(
     return Ending(reason, now.generation, now.best)
 
 
-def _newest_checkpoint(run: Run, strategy: Strategy) -> Checkpoint:
-    """Where the run goes on from: its newest checkpoint, or the first of all, which is written."""
-    if any(run.checkpoints.iterdir()):
-        return checkpoints.load_newest(run.checkpoints, strategy)
+def _first_checkpoint(run: Run, strategy: Strategy) -> Checkpoint:
+    """For a run without any, as earlier versions made them; it is written."""
     first = Checkpoint(0, strategy.init())
-    checkpoints.save(run.checkpoints, first)
+    checkpoints.save(run.checkpoints, first, run.configuration)
     return first
 
 
@@ -144,8 +141,8 @@ def _check_mean(c: Configuration, strategy: Strategy, after: Checkpoint) -> None
     """Raise RunError where the search's mean is no longer finite."""
     if after.state is not None and not np.isfinite(strategy.mean(after.state)).all():
         raise RunError(
-            f"The search's mean is no longer finite after generation {after.generation - 1}: {_smaller_steps(c)}. "
-            "The checkpoint before it is intact."
+            f"The search's mean is no longer finite after generation {after.generation - 1}; the checkpoint before it "
+            f"is intact. Start a new run: {_smaller_steps(c)}."
         )
 
 
@@ -190,7 +187,7 @@ class _Diary:
     def write(self, metrics: Metrics, after: Checkpoint) -> None:
         """Write down a generation and the checkpoint after it, and now and then the curve."""
         self._run.add_metrics(metrics)
-        checkpoints.save(self._run.checkpoints, after)
+        checkpoints.save(self._run.checkpoints, after, self._run.configuration)
         self.metrics.append(metrics)
         self._mirror(metrics)
         if time.monotonic() - self._drawn > CURVE_SECONDS:

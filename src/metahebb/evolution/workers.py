@@ -41,6 +41,7 @@ from metahebb.evolution.protocol import (
     sum_message,
     unanswered_message,
 )
+from metahebb.jax_defaults import without_jax_settings
 from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.lifetimes.slots import Moment
 from metahebb.worlds import TracedWorld
@@ -93,7 +94,7 @@ class _Worker:
             "PJRT_NPROC": "1",
         }
         environment = {
-            **os.environ,
+            **without_jax_settings(os.environ),
             **({} if accelerated else one_core),
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",

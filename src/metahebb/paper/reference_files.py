@@ -36,6 +36,7 @@ from metahebb.agents import Agent
 from metahebb.assembly import configure
 from metahebb.encoders import ImageEncoder
 from metahebb.errors import UsageError, unknown
+from metahebb.files import user_path
 from metahebb.initial_weights import CO_EVOLVED
 from metahebb.networks import Network
 from metahebb.readouts import BoxReadout
@@ -232,7 +233,7 @@ def read_array(file: Path) -> np.ndarray:
 
     Raises UsageError for a file that is missing, cut off, or holds anything else.
     """
-    if not file.is_file():
+    if not user_path("The file", file).is_file():
         raise UsageError(f"There is no file {str(file)!r}.")
     try:
         with zipfile.ZipFile(file) as archive:
