@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 PATIENCE = 300
 """Seconds after which a test gives up on another process: no measure of speed, whatever else the machine is doing."""
 
+COMPETING = f"{Path(__file__).with_name('rules_over_neurons.py')}:competing"
+"""A rule that reduces over the neurons of a layer, for ``--rule``."""
 ENVIRONMENTS = Path(__file__).with_name("environments.py")
 """Environments for ``--import``: one that is well, others that misbehave."""
 

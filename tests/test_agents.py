@@ -98,6 +98,22 @@ def test_a_users_rule_travels_beside_its_agent(rule: Path, tmp_path: Path) -> No
         load_agent(moved / "agent.safetensors", trust_code=True)
 
 
+def test_a_file_of_the_users_is_not_overwritten_by_a_rule(rule: Path, tmp_path: Path) -> None:
+    agent = agent_of(rule=f"{rule}:grow")
+    (tmp_path / "mine.py").write_text("THEIRS = 1\n")
+    with pytest.raises(
+        UsageError, match=r"mine\.py' exists and is not the same as '.*elsewhere/mine\.py'.* another name"
+    ):
+        agent.save(tmp_path / "agent.safetensors")
+    assert {path.name for path in tmp_path.iterdir()} == {"elsewhere", "mine.py"}
+    assert (tmp_path / "mine.py").read_text() == "THEIRS = 1\n"
+    # The same file may be there already.
+    shutil.copy(rule, tmp_path / "mine.py")
+    agent.save(tmp_path / "agent.safetensors")
+    agent.save(tmp_path / "agent.safetensors")
+    assert load_agent(tmp_path / "agent.safetensors").genome.tobytes() == agent.genome.tobytes()
+
+
 def test_portable_and_located_are_each_others_reverse(rule: Path, tmp_path: Path) -> None:
     configuration = agent_of(rule=f"{rule}:grow").configuration
     carried = portable(configuration, tmp_path)
@@ -241,5 +257,5 @@ def test_of_a_folder_the_best_agent_is_loaded(whole: Path, tmp_path: Path) -> No
 
 
 def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"The agent .* could not be written: .*No such file"):
+    with pytest.raises(RunError, match=r"The agent .* could not be written: make '.*nowhere' first"):
         agent_of().save(tmp_path / "nowhere" / "agent.safetensors")

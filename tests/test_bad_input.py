@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import safetensors.numpy
 
 import metahebb as package
+from metahebb import UsageError
 from metahebb.evolution.runs import create_run
 from support import ENVIRONMENTS, Answer, tree
 
@@ -147,7 +151,10 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
     "a run that exists": ([TASK, "--run", "run"], ["'run' exists", "--resume"]),
     "a folder that exists": ([TASK, "--run", "folder"], ["'folder' exists"]),
     "a file for a run": ([TASK, "--run", "rules.py"], ["'rules.py' exists"]),
-    "a configuration that is not there": (["--config", "nothing.json"], ["no configuration file 'nothing.json'"]),
+    "a configuration that is not there": (
+        ["--config", "nothing.json"],
+        ["'nothing.json' is not there"],
+    ),
     "a configuration that is none": (["--config", "rules.py"], ["'rules.py'", "not a configuration"]),
     "a configuration of another kind": (["--config", "other.json"], ["'other.json'", "not a configuration"]),
     "a configuration of another format": (
@@ -189,6 +196,37 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
     "a folder on a disk that refuses": ([TASK, "--run", "/proc/run"], ["/proc/run", "No such file"]),
 }
 
+LONG = {"a name": 300 * "x", "a path": 1500 * "abc/" + "x"}
+"""What no system takes: a name of more than 255 characters, a path of 6,000."""
+
+PATHS: dict[str, list[str]] = {
+    # what is given: the arguments before the path; {} stands for it within a word
+    "a run": ["train", TASK, *OURS, "--run", "{}"],
+    "a run to resume": ["train", "--resume", "{}"],
+    "a configuration": ["train", "--config", "{}.json"],
+    "an agent to begin with": ["train", TASK, *OURS, "--from", "{}"],
+    "a rule": ["train", TASK, *OURS, "--rule", "{}.py:grow"],
+    "a module's file": ["train", TASK, "--import", "{}.py"],
+    "a module": ["train", TASK, "--import", "{}"],
+    "an agent to evaluate": ["evaluate", "{}"],
+    "an agent to watch": ["watch", "{}"],
+    "a film": ["watch", "agent.safetensors", "--video", "{}.mp4"],
+    "an agent to write": ["import-reference", "nothing.dat", "--out", "{}.safetensors"],
+    "a reference's file": [
+        "import-reference",
+        "{}.dat",
+        "--rule",
+        "A",
+        "--task",
+        "quadruped-bullet",
+        "--initial-weights",
+        "zeros",
+    ],
+    "a rule of a configuration": ["train", "--config", "long-rule.json"],
+    "a module of a configuration": ["train", "--config", "long-import.json"],
+    "a run with such a rule": ["train", "--resume", "long-rule"],
+}
+
 OTHERS: dict[str, tuple[list[str], list[str]]] = {
     "a command": (["trian"], ["trian"]),
     "an agent to evaluate": (["evaluate", "nobody"], ["no agent or run at 'nobody'"]),
@@ -203,11 +241,17 @@ OTHERS: dict[str, tuple[list[str], list[str]]] = {
     "an evaluation by nobody": (["evaluate", "agent.safetensors", "--workers", "-2"], ["--workers is -2"]),
     "a film's simulator": (["watch", "agent.safetensors", "--simulator", "x"], ["--simulator", "leave it out"]),
     "an agent to watch": (["watch", "nobody"], ["no agent or run at 'nobody'"]),
+    "an agent that would replace another": (
+        ["import-reference", "nothing.dat", "--out", "agent.safetensors"],
+        ["'agent.safetensors' exists", "--overwrite"],
+    ),
+    "an agent in no folder": (
+        ["import-reference", "nothing.dat", "--out", "nowhere/agent.safetensors"],
+        ["has no folder to lie in: make 'nowhere' first"],
+    ),
     "a film of a strange kind": (["watch", "agent.safetensors", "--video", "life.docx"], ["life.docx", ".mp4"]),
     "a module of tasks": (["tasks", "--import", "no_such_module"], ["no_such_module"]),
 }
-
-REFUSED_BY_THE_DISK = ("a folder that no user can make", "a folder on a disk that refuses")
 
 
 @pytest.fixture(scope="module")
@@ -277,9 +321,115 @@ def test_train_refuses(case: str, here: Path, metahebb: Callable[..., Answer]) -
     imports = [] if "--resume" in arguments else OURS
     code, out, err = metahebb("train", *arguments, *imports)
     assert_one_sentence(err, says)
-    assert code == (1 if case in REFUSED_BY_THE_DISK else 2)
+    assert code == 2
     assert out == ""
     assert tree(here) == before
+
+
+def fill_in(folder: Path, name: str) -> None:
+    """Configurations that name what the system refuses."""
+    written = json.loads((folder / "run" / "config.json").read_text())
+    (folder / "long-rule.json").write_text(json.dumps(written | {"rule": f"{name}.py:grow"}))
+    (folder / "long-import.json").write_text(json.dumps(written | {"imports": [f"{name}.py"]}))
+    shutil.copytree(folder / "run", folder / "long-rule")
+    shutil.copy(folder / "long-rule.json", folder / "long-rule" / "config.json")
+
+
+@pytest.mark.parametrize("length", LONG)
+@pytest.mark.parametrize("case", PATHS)
+def test_a_name_that_the_system_refuses_is_told(
+    case: str, length: str, here: Path, metahebb: Callable[..., Answer]
+) -> None:
+    fill_in(here, LONG[length])
+    before = tree(here)
+    code, out, err = metahebb(*(word.replace("{}", LONG[length]) for word in PATHS[case]))
+    assert_one_sentence(err, ["File name too long"])
+    assert len(err) < 600
+    assert (code, out) == (2, "")
+    assert tree(here) == before
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"], ids=["NUL", "half a character"])
+def test_a_character_that_no_path_has_is_told(name: str, here: Path) -> None:
+    fill_in(here, name)
+    before = tree(here)
+    agent = package.load("agent.safetensors")
+    calls: list[Callable[[], object]] = [
+        lambda: package.train(TASK, run=name, imports=OURS[1:], **SMALL),
+        lambda: package.train(TASK, run="new", start_from=name, imports=OURS[1:], **SMALL),
+        lambda: package.train(TASK, run="new", rule=f"{name}.py:grow", imports=OURS[1:], **SMALL),
+        lambda: package.train(TASK, run="new", imports=(f"{name}.py",), **SMALL),
+        lambda: package.train(run="new", config=name),
+        lambda: package.train(run="new", config="long-rule.json"),
+        lambda: package.train(run="new", config="long-import.json"),
+        lambda: package.resume(name),
+        lambda: package.open_run(name),
+        lambda: package.load(name),
+        lambda: agent.save(name),
+        lambda: package.film(agent, f"{name}.mp4"),
+        lambda: package.import_reference([Path(f"{name}.dat")], task=TASK, rule="A", initial_weights="zeros"),
+    ]
+    for number, call in enumerate(calls):
+        with pytest.raises(UsageError, match="it has a character that no path can have") as error:
+            call()
+        assert "\n" not in str(error.value), number
+    assert tree(here) == before
+
+
+def test_folders_that_may_not_be_opened_are_told(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's refusal is simulated: whoever may do everything is refused nothing."""
+    look = Path.stat
+
+    def refused(path: Path, **options: Any) -> os.stat_result:
+        if "locked" in path.parts:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return look(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    agent = package.load("agent.safetensors")
+    calls: list[Callable[[], object]] = [
+        lambda: package.train(TASK, run="locked/run", imports=OURS[1:], **SMALL),
+        lambda: package.train(TASK, run="new", start_from="locked/agent", imports=OURS[1:], **SMALL),
+        lambda: package.train(TASK, run="new", rule="locked/rules.py:grow", imports=OURS[1:], **SMALL),
+        lambda: package.train(TASK, run="new", imports=("locked/env.py",), **SMALL),
+        lambda: package.train(run="new", config="locked/config.json"),
+        lambda: package.resume("locked/run"),
+        lambda: package.load("locked/agent.safetensors"),
+        lambda: agent.save("locked/agent.safetensors"),
+        lambda: package.film(agent, "locked/life.mp4"),
+        lambda: package.import_reference([Path("locked/a.dat")], task=TASK, rule="A", initial_weights="zeros"),
+    ]
+    for call in calls:
+        with pytest.raises(UsageError, match=r"'.*locked.*' cannot be used: Permission denied\."):
+            call()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_no_configuration(here: Path) -> None:
+    os.mkfifo("pipe.json")
+    with pytest.raises(UsageError, match=r"'pipe\.json' is not a file"):
+        package.train(config="pipe.json", run="new")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"task": ' + 100_000 * "[" + 100_000 * "]" + "}", '{"seed": ' + 5000 * "1" + "}"],
+    ids=["deeply nested", "a huge number"],
+)
+def test_json_beyond_all_bounds_is_no_configuration(content: str, here: Path, metahebb: Callable[..., Answer]) -> None:
+    (here / "odd.json").write_text(content)
+    code, out, err = metahebb("train", "--config", "odd.json")
+    assert_one_sentence(err, ["'odd.json' is not a configuration of metahebb"])
+    assert (code, out) == (2, "")
+
+
+@pytest.mark.parametrize("setting", ["population", "sigma", "target", "seed", "penalty"])
+def test_a_number_that_no_float_holds_is_refused(setting: str, here: Path, metahebb: Callable[..., Answer]) -> None:
+    written = json.loads((here / "run" / "config.json").read_text())
+    (here / "huge.json").write_text(json.dumps(written | {setting: 10**400}))
+    code, out, err = metahebb("train", "--config", "huge.json")
+    assert_one_sentence(err, ["huge.json", setting])
+    assert (code, out) == (2, "")
 
 
 @pytest.mark.parametrize("case", OTHERS)

@@ -82,7 +82,7 @@ def test_a_disk_that_cannot_be_written_is_told_before_work_starts(disk: Path, me
     mount(disk, 4096, "remount", "ro")
     for arguments in (("train", TASK, "--run", disk / "new"), ("train", "--resume", disk / "old")):
         code, out, err = metahebb(*arguments)
-        assert (code, out) == (1, "")
+        assert (code, out) == (2, "")
         assert err.startswith("Error: ")
         assert err.count("\n") == 1
         assert "Read-only file system" in err
@@ -90,10 +90,10 @@ def test_a_disk_that_cannot_be_written_is_told_before_work_starts(disk: Path, me
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    with replacing(path) as temporary:
+    with replacing("The file", path) as temporary:
         temporary.write_text("one")
         assert not path.exists()
-    with contextlib.suppress(ZeroDivisionError), replacing(path) as temporary:
+    with contextlib.suppress(ZeroDivisionError), replacing("The file", path) as temporary:
         temporary.write_text("two")
         raise ZeroDivisionError
     assert tree(tmp_path) == {"file": b"one"}

@@ -20,7 +20,8 @@ from metahebb.lifetimes.step import Step, step
 from metahebb.networks import Network, State
 from metahebb.normalisers import NORMALISERS
 from metahebb.readouts import DiscreteReadout
-from metahebb.rules import RULES
+from metahebb.rules import RULES, Rule, load_rule
+from support import COMPETING
 
 LARGEST = DiscreteReadout(3)
 """A readout for tests of what networks do, whatever comes of it."""
@@ -39,6 +40,9 @@ FORMULAS: dict[str, Callable[..., np.ndarray]] = {
         g["lr"] * (g["A"] * i * j + g["B"] * i + g["C"] * j + g["D_in"]) + g["D_out"]
     ),
     "oja": lambda i, j, w, g: g["lr"] * j * (i - j * w),
+    "rules_over_neurons.py:competing": lambda i, j, w, g: (
+        0.1 * (g["A"] * i * (j - np.mean(j)) + g["B"] * i * np.max(j) - w * np.sum(w, axis=0))
+    ),
 }
 
 
@@ -158,6 +162,32 @@ def test_other_initial_weights_live_as_well(initial: str) -> None:
     check_life(network, observations, scale=0.2, tolerance=1e-3)
 
 
+@pytest.mark.parametrize("normaliser", NORMALISERS)
+def test_a_rule_reduces_over_the_neurons_of_its_own_life(normaliser: str) -> None:
+    network = Network(VectorEncoder(5), 3, load_rule(COMPETING), hidden=(7, 6), normaliser=normaliser)
+    assert network.genes == ("A", "B")
+    observations = np.random.default_rng(0).standard_normal((30, 5)).astype(np.float32)
+    check_life(network, observations, scale=0.2, tolerance=1e-3)
+
+
+def test_a_rule_may_return_what_broadcasts_to_the_synapses() -> None:
+    """One number for a layer, one for each input, one for each output: 3 lives, 2 inputs, 4 outputs."""
+    for rule, change in {
+        lambda pre, post, weight, A: pre.sum(): [[3.0], [7.0], [11.0]],
+        lambda pre, post, weight, A: pre: [[1, 2], [3, 4], [5, 6]],
+        lambda pre, post, weight, A: post[0] + pre.max(): [[2.0], [4.0], [6.0]],
+    }.items():
+        network = Network(
+            VectorEncoder(2), 4, Rule("mine", rule), hidden=(), initial_weights="zeros", normaliser="none"
+        )
+        genome = network.unflatten(np.zeros((3, network.parameters), np.float32))
+        newborn = network.init(genome, jax.random.split(jax.random.key(0), 3))
+        seen = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
+        state = compiled_step(network)(network.express(genome), newborn, seen).state
+        expected = np.broadcast_to(np.array(change, np.float32)[:, :, None], (3, 2, 4))
+        np.testing.assert_array_equal(state.layers[0].weights, expected)
+
+
 def test_a_network_without_hidden_layers() -> None:
     network = Network(VectorEncoder(5), 3, RULES["oja"], hidden=())
     assert network.layers == ((5, 3),)
@@ -227,9 +257,17 @@ def test_a_static_network_never_changes() -> None:
     np.testing.assert_array_equal(state.layers[1].weights, genome["layers.1.weight"])
 
 
-@pytest.mark.parametrize("encoder", [VectorEncoder(6), ImageEncoder(96, 96, 3), OneHotEncoder(6, start=2)])
-def test_a_life_does_not_depend_on_its_place(encoder: Any) -> None:
-    network = Network(encoder, 3, RULES["ABCD_lr"], hidden=(16, 8))
+@pytest.mark.parametrize(
+    ("encoder", "rule"),
+    [
+        (VectorEncoder(6), "ABCD_lr"),
+        (VectorEncoder(6), COMPETING),
+        (ImageEncoder(96, 96, 3), "ABCD_lr"),
+        (OneHotEncoder(6, start=2), "ABCD_lr"),
+    ],
+)
+def test_a_life_does_not_depend_on_its_place(encoder: Any, rule: str) -> None:
+    network = Network(encoder, 3, load_rule(rule), hidden=(16, 8))
     rng, lives = np.random.default_rng(0), 16
     flat = rng.standard_normal((lives, network.parameters), dtype=np.float32)
     keys = jax.random.split(jax.random.key(1), lives)
@@ -302,6 +340,27 @@ def test_float16_ends_at_its_largest_number(rule: str) -> None:
     genome = network.unflatten(np.full((1, network.parameters), -1e5, np.float32))
     (stored,) = network.express(genome).coefficients
     assert {abs(float(number)) for part in stored for number in part.ravel()} == {65504.0}
+
+
+def test_a_network_is_as_old_as_the_steps_it_has_learned_through() -> None:
+    for rule in (RULES["A"], None):
+        network = Network(VectorEncoder(3), 2, rule, hidden=(4,))
+        genome = network.unflatten(np.zeros((2, network.parameters), np.float32))
+        state = network.init(genome, jax.random.split(jax.random.key(0), 2))
+        for age in range(3):
+            assert state.age.tolist() == [age, age]
+            state = compiled_step(network)(network.express(genome), state, np.ones((2, 3), np.float32)).state
+
+
+def test_outputs_that_are_not_finite_are_their_lifes_own_affair() -> None:
+    """The action of a life that has diverged is one that a world can take; those beside it act as ever."""
+    network = Network(VectorEncoder(2), 3, None, hidden=())
+    genome = network.unflatten(np.array([[1, 2, 3, 0, 0, 0], [1, 2, np.inf, 0, 0, 0]], np.float32))
+    newborn = network.init(genome, jax.random.split(jax.random.key(0), 2))
+    lived = compiled_step(network)(network.express(genome), newborn, np.ones((2, 2), np.float32))
+    assert lived.finite.tolist() == [True, False]
+    assert lived.action.tolist() == [2, 0]
+    np.testing.assert_array_equal(lived.activities[-1], [[1, 2, 3], [1, 2, np.inf]])
 
 
 def test_zero_weights_stay_zero() -> None:

@@ -131,7 +131,8 @@ def test_lives_that_wait_take_what_is_estimated_and_no_less() -> None:
         pool.set_population(MirroredPopulation(np.zeros(120, np.float32), 0.1, 0, 0))
         tracemalloc.start()
         try:
-            next(pool.live(lives_of(c, 0)))
+            living = pool.live(lives_of(c, 0))
+            next(living)
             taken = tracemalloc.get_traced_memory()[0]
         finally:
             tracemalloc.stop()

@@ -16,6 +16,7 @@ from metahebb.assembly import configure
 from metahebb.errors import UsageError
 from metahebb.rules import RULES, load_rule
 from metahebb.source import write_rule
+from support import COMPETING
 
 # pre = 2, post = 3, weight = 0.5; A = 1, B = 10, C = 100, D = 1000, η = 0.5 (D_in = 1000, D_out = 5)
 BY_HAND = {
@@ -71,6 +72,14 @@ def test_unknown_rule_names_the_nearest() -> None:
         ("import numpy as np\ndef rule(pre, post, weight, A): return np.tanh(A * pre * post)", "raised TracerArray"),
         ("def rule(pre, post, weight, A): return jnp.tanh(A)", "raised NameError.*'jnp' is not defined"),
         ("def rule(pre, post, weight, A): return 'growth'", "raised TypeError"),
+        ("def rule(pre, post, weight, rate=0.1): return pre", "a parameter with a default is a constant"),
+        ("def rule(pre, post, weight=0, A=1): return pre", "a parameter with a default is a constant"),
+        ("def rule(pre, post, weight, *, A): return pre", "each a positional parameter"),
+        ("import random\ndef rule(pre, post, weight, A): return random.random() * A", "may depend on nothing else"),
+        (
+            "import jax\ndef rule(pre, post, weight, A): return jax.pure_callback(abs, A, A)",
+            "raised NotImplementedError",
+        ),
         ("rule = max", "does not tell its parameters"),
         ("rule = 3", "Unknown rule in mine.py"),
         ("def rule(:", "raised SyntaxError"),
@@ -104,6 +113,24 @@ def test_a_rule_is_known_by_its_name_in_the_file(tmp_path: Path, name: str) -> N
     assert network.rule is not None
     change = {"short": 10, "partial": 20, "wrapped": 30}[name]
     assert again(2.0, 1.0, 1.0, 5.0) == network.rule(2.0, 1.0, 1.0, 5.0) == change
+
+
+def test_a_parameter_with_a_default_is_a_constant(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "def positional(pre, post, weight, A, rate=0.5): return rate * A * pre\n"
+        "def keyword(pre, post, weight, A, *, rate=0.5): return rate * A * pre\n"
+    )
+    for name in ("positional", "keyword"):
+        rule = load_rule(f"mine.py:{name}", tmp_path)
+        assert rule.coefficients == ("A",)
+        assert rule(2.0, 1.0, 1.0, 5.0) == 5
+
+
+def test_a_rule_may_reduce_over_neurons() -> None:
+    """pre = 1, 3; post = 1, 2, 6; weights 1; A = 1, B = 2: 0.1·(oi·(oj − 3) + 2·oi·6 − 2)."""
+    rule = load_rule(COMPETING)
+    pre, post, ones = jnp.array([[1.0], [3.0]]), jnp.array([[1.0, 2.0, 6.0]]), jnp.ones((2, 3))
+    np.testing.assert_allclose(rule(pre, post, ones, ones, 2 * ones), [[0.8, 0.9, 1.3], [2.8, 3.1, 4.3]], rtol=1e-6)
 
 
 def test_a_rule_without_its_file(tmp_path: Path) -> None:
@@ -155,6 +182,24 @@ def test_a_function_within_a_function_takes_its_numbers_along(tmp_path: Path) ->
     assert rule.digest == hashlib.sha256((tmp_path / "local.py").read_bytes()).hexdigest()
 
 
+def test_a_functions_defaults_are_written_as_numbers(tmp_path: Path) -> None:
+    steepness = 3
+
+    def local(
+        pre: jax.Array, post: jax.Array, weight: jax.Array, A: jax.Array, η: float = GAIN, by: float = 2, *,
+        power: int = steepness * (
+            1 + 1
+        ), limit: float = float("inf"),  # of the change
+    ) -> jax.Array:  # fmt: skip
+        """η·A·oiᵖ"""
+        return jnp.minimum(η * by * A * pre**power, limit)
+
+    rule = load_rule(write_rule(local, tmp_path))
+    assert "η: float = 0.25, by: float = 2, *," in (tmp_path / "local.py").read_text()
+    assert rule.coefficients == ("A",)
+    assert rule(2.0, 1.0, 1.0, 5.0) == 0.25 * 2 * 5 * 64
+
+
 def test_a_function_that_cannot_stand_alone(tmp_path: Path) -> None:
     table = {"a": 1.0}
 
@@ -163,5 +208,11 @@ def test_a_function_that_cannot_stand_alone(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="uses 'table'"):
         write_rule(closed_over, tmp_path)
+
+    def with_a_table(pre, post, weight, A, steps=table):  # type: ignore[no-untyped-def]
+        return A * pre * post
+
+    with pytest.raises(UsageError, match="a default for 'steps' that is no number"):
+        write_rule(with_a_table, tmp_path)
     with pytest.raises(UsageError, match="made with def"):
         write_rule(lambda pre, post, weight, A: A, tmp_path)

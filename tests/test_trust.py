@@ -250,7 +250,7 @@ def test_a_file_that_has_changed_since_does_not_change_an_agent(
     (here / "run" / "changing.py").unlink()
     refused(metahebb(*evaluate), "needs the file", "run/changing.py'", "--import")
     assert metahebb(*evaluate, "--import", "changing").code == 0
-    refused(metahebb("watch", "run", "--import", "nowhere.py"), "nowhere.py' cannot be read: there is no such file.")
+    refused(metahebb("watch", "run", "--import", "nowhere.py"), "nowhere.py' is not there.")
 
 
 def test_what_lies_beside_an_agent_is_not_imported_by_code_that_is_known(

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +22,9 @@ import safetensors
 import safetensors.numpy
 
 from metahebb.assembly import bodies_of, network_of, task_of
-from metahebb.configuration import FORMAT, Configuration, check_format, configuration_from_json
+from metahebb.configuration import FORMAT, SETTINGS, Configuration, check_format, configuration_from_json
 from metahebb.errors import UsageError
-from metahebb.files import replacing, writing
+from metahebb.files import user_path, write_file
 from metahebb.importing import locate_user_module
 from metahebb.networks import Network
 from metahebb.tasks import Task
@@ -77,18 +77,15 @@ class Agent:
 
         Raises UsageError where other files with the names of the code's lie there, RunError if the disk refuses.
         """
-        path = Path(path)
-        with writing("The agent", path):
-            configuration = portable(self.configuration, path.parent)
-            parts = {name: np.asarray(part) for name, part in self.network.unflatten(self.genome).items()}
-            # One entry only: safetensors writes several in any order, and the same agent is to be the same file.
-            facts = {"format": FORMAT, "configuration": configuration.to_json(), "record": dict(self.record)}
-            # As they are read back: a key may be a number, a value a tuple.
-            facts = json.loads(json.dumps(facts))
-            facts["sha256"] = _checksum(parts, facts)
-            metadata = {"metahebb": json.dumps(facts)}
-            with replacing(path) as temporary:
-                safetensors.numpy.save_file(parts, temporary, metadata)
+        path = user_path("The agent", path)
+        configuration = portable(self.configuration, path.parent)
+        parts = {name: np.asarray(part) for name, part in self.network.unflatten(self.genome).items()}
+        # One entry only: safetensors writes several in any order, and the same agent is to be the same file.
+        facts = {"format": FORMAT, "configuration": configuration.to_json(), "record": dict(self.record)}
+        # As they are read back: a key may be a number, a value a tuple.
+        facts = json.loads(json.dumps(facts))
+        facts["sha256"] = _checksum(parts, facts)
+        write_file("The agent", path, safetensors.numpy.save(parts, {"metahebb": json.dumps(facts)}))
 
 
 def portable(configuration: Configuration, folder: Path) -> Configuration:
@@ -97,7 +94,7 @@ def portable(configuration: Configuration, folder: Path) -> Configuration:
 
 
 def located(
-    configuration: Configuration, folder: Path, source: str, *, imports: Iterable[str] = (), trust_code: bool = False
+    configuration: Configuration, folder: Path, source: str, *, imports: Sequence[str] = (), trust_code: bool = False
 ) -> Configuration:
     """The reverse of ``portable``, for a configuration that ``source`` in ``folder`` says: it can be lived by.
 
@@ -106,7 +103,8 @@ def located(
     """
     task, modules = split_task(configuration.task)
     code = [*code_of(configuration), *map(Code, modules)]
-    own = code_of(signed(Configuration("", imports=tuple(map(locate_user_module, imports)))))
+    located_imports = tuple(map(locate_user_module, SETTINGS["imports"].read(imports)))
+    own = code_of(signed(Configuration("", imports=located_imports)))
     given = {Path(its.name).name: its for its in own}
     theirs = [its for its in code if its.rule or Path(its.name).name not in given]
     found = find_code(theirs, folder, source, trust_code)
@@ -116,20 +114,23 @@ def located(
     return with_code(dataclasses.replace(configuration, task=task), [*found, *own])
 
 
-def load_agent(path: str | Path, *, imports: Iterable[str] = (), trust_code: bool = False) -> Agent:
+def load_agent(path: str | Path, *, imports: Sequence[str] = (), trust_code: bool = False) -> Agent:
     """Read an agent's file, or the best agent of a run's folder.
 
     ``imports`` are modules or .py files of the user's own environments, which take the place of files of the same names
     beside the agent. Raises UsageError for a file that is missing, cut off, no agent, of another format, or not fit for
     its own network, and for an agent with Python code that this user has not trained with, unless ``trust_code``.
     """
-    path = Path(path)
+    path = user_path("The agent", path)
     if path.is_dir():
-        path = next((p for p in (path / "best.safetensors", path / "latest.safetensors") if p.exists()), path)
+        agents = [user_path("The agent", path / name) for name in ("best.safetensors", "latest.safetensors")]
+        path = next((agent for agent in agents if agent.exists()), path)
         if path.is_dir():
             raise UsageError(f"{str(path)!r} has no agent yet: a run writes one after its first generation.")
     if not path.exists():
         raise UsageError(f"There is no agent or run at {str(path)!r}.")
+    if not path.is_file():
+        raise UsageError(f"The agent {str(path)!r} is not a file.")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ import numpy as np
 
 from metahebb.agents import Agent, load_agent, located
 from metahebb.assembly import configure, network_of, settings_from, task_of
-from metahebb.configuration import SEED, Configuration, read_configuration
-from metahebb.errors import RunError, UsageError
+from metahebb.configuration import SEED, SETTINGS, Configuration, read_configuration
+from metahebb.errors import RunError, UsageError, quoted
+from metahebb.evolution.checkpoints import Checkpoint
 from metahebb.evolution.evosax_strategies import EvosaxStrategy
-from metahebb.evolution.runs import Run, create_run, default_folder, extended, open_run
+from metahebb.evolution.runs import Run, create_run, open_run
 from metahebb.evolution.training import (
     Ending,
     Observer,
@@ -29,6 +30,7 @@ from metahebb.evolution.training import (
     strategy_of,
 )
 from metahebb.evolution.workers import Workers, how_many, on_accelerator
+from metahebb.files import user_path
 from metahebb.lifetimes.lives import FAULTS, Life, Outcome, life_of, why_diverged
 from metahebb.networks import Network
 from metahebb.resources import (
@@ -97,7 +99,7 @@ class Evaluation:
         return {**{name: getattr(self, name) for name in names}, "scores": self.scores.tolist()}
 
 
-def load(path: str | Path, *, imports: Iterable[str] = (), trust_code: bool = False) -> Agent:
+def load(path: str | Path, *, imports: Sequence[str] = (), trust_code: bool = False) -> Agent:
     """The agent of a file, or the best agent of a run's folder.
 
     Args:
@@ -122,23 +124,24 @@ def prepare(
     trust_code: bool = False,
     workers: int | None = None,
     **options: Any,
-) -> tuple[Run, np.ndarray | None]:
-    """Check everything that can be known before work starts, then make the run's folder.
+) -> Run:
+    """Check everything that can be known before work starts, then make the run's folder, its first checkpoint in it.
 
-    Returns the run and the genome that it starts from (None for random ones). The parameters are those of ``train``.
+    The parameters are those of ``train``.
     """
-    imports = tuple(options.get("imports") or ())
+    imports = SETTINGS["imports"].read(options.get("imports") or ())
     if callable(rule):
         rule = write_rule(rule, new_folder())
     base: dict[str, Any] = {}
     if config is not None:
         if preset is not None:
             raise UsageError(f"--config and --preset {preset} both bring settings; leave one of them out.")
-        read = read_configuration(Path(config))
+        file = user_path("--config", config)
+        read = read_configuration(file)
         if rule is not None:
             read = dataclasses.replace(read, rule=Configuration.rule, rule_digest=None)
-        source = f"The configuration {str(config)!r}"
-        read = located(read, Path(config).parent, source, imports=imports, trust_code=trust_code)
+        source = f"The configuration {quoted(config)}"
+        read = located(read, file.parent, source, imports=imports, trust_code=trust_code)
         task = task or read.task
         base |= settings_from(read, task, Group.NETWORK, Group.SEARCH, Group.RUN)
     if task is None:
@@ -159,14 +162,14 @@ def prepare(
         )
     needs = needs_of_run(configuration, made, network, workers)
     check_memory(needs)
-    strategy = strategy_of(configuration, network)
+    strategy = strategy_of(configuration, network, None if agent is None else agent.genome)
     if isinstance(strategy, EvosaxStrategy):
         strategy.check()
         check_memory([*needs, *needs_of_state(configuration.strategy, strategy.template())])
     if made.trial is not None:
         configuration = dataclasses.replace(configuration, **made.trial())
-    folder_of_run = default_folder(task) if run is None else Path(run)
-    return create_run(configuration, folder_of_run), None if agent is None else agent.genome
+    first = Checkpoint(0, strategy.init())
+    return create_run(configuration, None if run is None else user_path("--run", run), first)
 
 
 def train(
@@ -203,7 +206,7 @@ def train(
     Raises UsageError before anything is written, RunError if the run fails.
     """
     check_resources(workers, time_limit)
-    made, genome = prepare(
+    made = prepare(
         task,
         run=run,
         preset=preset,
@@ -214,7 +217,7 @@ def train(
         workers=workers,
         **options,
     )
-    go_on(made, workers=workers, time_limit=time_limit, start=genome, observer=observer, new=True)
+    go_on(made, workers=workers, time_limit=time_limit, observer=observer, new=True)
     return made
 
 
@@ -242,13 +245,15 @@ def reopen(
 ) -> Run:
     """A run to be continued, with another number of generations if one is given.
 
-    Raises UsageError before anything is written.
+    Raises UsageError, before that is written, if the run cannot go on or has done more generations.
     """
-    run = open_run(Path(folder), trust_code=trust_code)
+    run = open_run(folder, trust_code=trust_code)
     remember(run.configuration)
-    task = task_of(run.configuration)
-    check_memory(needs_of_run(run.configuration, task, network_of(run.configuration, task), workers))
-    return extended(run, generations)
+    c = run.configuration
+    task = task_of(c)
+    network = network_of(c, task)
+    check_memory(needs_of_run(c, task, network, workers))
+    return run if generations is None else run.extended(generations, strategy_of(c, network))
 
 
 def needs_of_run(c: Configuration, task: Task, network: Network, workers: int | None) -> list[Need]:
@@ -286,7 +291,6 @@ def go_on(
     *,
     workers: int | None = None,
     time_limit: float | None = None,
-    start: np.ndarray | None = None,
     observer: Observer | None = None,
     new: bool = False,
 ) -> Ending:
@@ -298,7 +302,7 @@ def go_on(
     seconds = None if time_limit is None else 60 * time_limit
     with contextlib.ExitStack() as afterwards, run.opened():
         try:
-            return evolve(run, workers=workers, time_limit=seconds, start=start, observer=observer)
+            return evolve(run, workers=workers, time_limit=seconds, observer=observer)
         except UsageError:
             if new and not run.metrics():
                 afterwards.callback(shutil.rmtree, run.folder, ignore_errors=True)
@@ -313,7 +317,7 @@ def evaluate(
     morphology: str | None = None,
     simulator: str | None = None,
     random_rules: bool = False,
-    imports: Iterable[str] = (),
+    imports: Sequence[str] = (),
     trust_code: bool = False,
     workers: int | None = None,
     lived: Callable[[Outcome], None] | None = None,
@@ -342,7 +346,7 @@ def evaluate(
     return evaluation_of(outcomes, seconds)
 
 
-def _agent_of(given: Agent | Run | str | Path, imports: Iterable[str], trust_code: bool) -> Agent:
+def _agent_of(given: Agent | Run | str | Path, imports: Sequence[str], trust_code: bool) -> Agent:
     if isinstance(given, Agent):
         return given
     return load_agent(given.folder if isinstance(given, Run) else given, imports=imports, trust_code=trust_code)

@@ -48,6 +48,7 @@ Imports = Annotated[
     ),
 ]
 SIMULATOR = SETTINGS["simulator"].help
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.", show_default=False)]
 TrustCode = Annotated[
     bool,
     typer.Option(
@@ -188,7 +189,7 @@ def train(
     api.check_resources(workers, time_limit)
     if resume is None:
         with warnings_shown():
-            made, genome = api.prepare(
+            made = api.prepare(
                 task,
                 run=run,
                 preset=preset,
@@ -200,11 +201,9 @@ def train(
                 **{name: SETTINGS[name].parse(value) for name, value in settings.items()},
             )
     else:
-        made, genome = api.reopen(resume, generations, workers, trust_code=trust_code), None
+        made = api.reopen(resume, generations, workers, trust_code=trust_code)
     with showing(made, time_limit) as observer:
-        ending = api.go_on(
-            made, workers=workers, time_limit=time_limit, start=genome, observer=observer, new=resume is None
-        )
+        ending = api.go_on(made, workers=workers, time_limit=time_limit, observer=observer, new=resume is None)
     reasons = {
         "generations": f"All {made.configuration.generations} generations are done",
         "target": f"The validation reached the target of {made.configuration.target:g}"
@@ -299,6 +298,7 @@ def watch(
     simulator: Annotated[str | None, typer.Option(help=SIMULATOR, show_default=False)] = None,
     imports: Imports = None,
     trust_code: TrustCode = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Film one life: the world as it renders itself, and the plastic weights, changing."""
     from metahebb import api
@@ -309,7 +309,7 @@ def watch(
         loaded = api.load(agent, imports=imports or (), trust_code=trust_code)
     # Where `evaluate` lives, too.
     simulator = simulator or loaded.task.measured_in
-    outcome = film(loaded, video, seed=seed, morphology=morphology, simulator=simulator)
+    outcome = film(loaded, video, seed=seed, morphology=morphology, simulator=simulator, overwrite=overwrite)
     stdout.print(f"A life of {outcome.steps} steps, fitness {outcome.fitness:.1f}: {video}")
 
 
@@ -360,12 +360,13 @@ def import_reference(
     initial_weights: Annotated[
         str | None, typer.Option(help="Where the file's name does not tell.", show_default=False)
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make an agent of files that the published reference implementation wrote."""
+    from metahebb.files import check_new_file
     from metahebb.paper import reference_files
 
-    if out.exists():
-        raise UsageError(f"{str(out)!r} exists; choose another --out.")
+    check_new_file("--out", out, overwrite)
     agent = reference_files.import_reference(files, task=task, rule=rule, initial_weights=initial_weights)
     agent.save(out)
     stdout.print(

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from metahebb.errors import UsageError, unknown
+from metahebb.errors import UsageError, quoted, unknown
+from metahebb.files import read_file
 from metahebb.settings import (
     Flag,
     Group,
@@ -217,10 +218,13 @@ def check_format(number: Any, source: str) -> None:
 
 def read_configuration(path: Path) -> Configuration:
     """A configuration of a file that a run wrote; raises UsageError if it is not one."""
+    content = read_file("The configuration", path)
     try:
-        data = json.loads(path.read_text())
-    except FileNotFoundError as e:
-        raise UsageError(f"There is no configuration file {str(path)!r}.") from e
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as e:
-        raise UsageError(f"{str(path)!r} is not a configuration of metahebb: {e}.") from e
-    return configuration_from_json(data, repr(str(path)))
+        configuration = configuration_from_json(json.loads(content), quoted(path))
+        # What is nested too deep to be written is not read either.
+        configuration.to_json()
+    except UsageError:
+        raise
+    except (ValueError, RecursionError) as e:
+        raise UsageError(f"{quoted(path)} is not a configuration of metahebb: {e}.") from e
+    return configuration

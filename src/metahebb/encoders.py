@@ -6,7 +6,7 @@ together with the rules' coefficients and never change in a life.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -108,9 +108,9 @@ class ImageEncoder:
     FILTERS_1, KERNEL_1 = 6, 3
     FILTERS_2, KERNEL_2, STRIDE_2 = 8, 5, 2
     POOLED_2 = 9
-    # What the last pooling discards need not be computed: 9·2 outputs of the second convolution, hence 39 of the first.
+    # Only what reaches the features is computed: 9 of them a side are pooled from 18 outputs of the second convolution,
+    # which with a stride of 2 and a kernel of 5 reach over 17·2 + 5 = 39 of the first's pooled outputs.
     POOLED_1 = (2 * POOLED_2 - 1) * STRIDE_2 + KERNEL_2
-    USED = 2 * POOLED_1 + KERNEL_1 - 1
 
     def __str__(self) -> str:
         return f"image, {self.height}×{self.width}×{self.channels}"
@@ -182,7 +182,7 @@ class ImageEncoder:
         return jnp.tanh(total.reshape(self.FILTERS_2, half, 2, half, 2, -1).max(axis=(2, 4)))
 
 
-def _sum(terms: Any) -> jax.Array:
+def _sum(terms: Iterable[jax.Array]) -> jax.Array:
     first, *rest = terms
     for term in rest:
         first = first + term

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 
-__all__ = ["MetahebbError", "RunError", "UsageError", "unknown"]
+__all__ = ["MetahebbError", "RunError", "UsageError", "quoted", "unknown"]
+
+LONGEST = 300
+"""characters of what was given that a sentence repeats"""
 
 
 class MetahebbError(Exception):
@@ -24,10 +28,16 @@ class RunError(MetahebbError, RuntimeError):
     """A failure during work; what was written before is intact. The command ends with code 1."""
 
 
+def quoted(given: str | os.PathLike[str]) -> str:
+    """What was given as a sentence repeats it: quoted, the middle left out where it is very long."""
+    text = repr(os.fspath(given))
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 :]}"
+
+
 def unknown(kind: str, given: str, accepted: Iterable[str]) -> UsageError:
     """The error for a name that is not known: it names the nearest accepted one, then all of them."""
     names = list(accepted)
     by_folded = {name.casefold(): name for name in names}
     near = difflib.get_close_matches(given.casefold(), by_folded, n=1, cutoff=0.6)
     nearest = f" Did you mean {by_folded[near[0]]!r}?" if near else ""
-    return UsageError(f"Unknown {kind} {given!r}.{nearest} Accepted: {', '.join(names)}.")
+    return UsageError(f"Unknown {kind} {quoted(given)}.{nearest} Accepted: {', '.join(names)}.")

@@ -19,6 +19,7 @@ from types import ModuleType
 import gymnasium
 
 from metahebb.errors import UsageError
+from metahebb.files import user_path
 
 __all__ = ["REMEDY", "import_user_module", "load_file", "locate_user_module"]
 
@@ -30,9 +31,10 @@ _loaded: dict[Path, tuple[bytes, ModuleType]] = {}
 _loading: set[Path] = set()
 
 
-def locate_user_module(name: str) -> str:
+def locate_user_module(name: str | os.PathLike[str]) -> str:
     """A module as a configuration names it: a file by its absolute path, so that it is found from any folder."""
-    path = Path(name if name.endswith(".py") else f"{name}.py").expanduser()
+    name = os.fspath(name)
+    path = user_path("--import", Path(name if name.endswith(".py") else f"{name}.py").expanduser())
     return str(path.resolve()) if path.is_file() or name.endswith(".py") else name
 
 
@@ -40,7 +42,7 @@ def import_user_module(name: str) -> ModuleType:
     """Import a module of the user's by dotted name or file, once; raises UsageError in one sentence."""
     try:
         if name.endswith(".py"):
-            if not Path(name).expanduser().is_file():
+            if not user_path("--import", Path(name).expanduser()).is_file():
                 raise UsageError(f"--import {name!r}: there is no such file.")
             return load_file(Path(name))
         if importlib.util.find_spec(name.partition(".")[0]) is not None:

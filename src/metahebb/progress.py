@@ -147,15 +147,15 @@ def counting(lives: int, label: str) -> Iterator[Callable[[Outcome], None]]:
 def warnings_shown(shown_on: Console | None = None) -> Iterator[None]:
     """Show the package's warnings, by default on standard error, and what environments print as it is."""
     handler = _Messages(shown_on or console(stderr=True))
-    logger, said = logging.getLogger("metahebb"), logging.getLogger("metahebb.said")
+    logger, output = logging.getLogger("metahebb"), logging.getLogger("metahebb.output")
     logger.addHandler(handler)
     propagate, logger.propagate = logger.propagate, False
-    level = said.level
-    said.setLevel(logging.INFO)
+    level = output.level
+    output.setLevel(logging.INFO)
     try:
         yield
     finally:
-        said.setLevel(level)
+        output.setLevel(level)
         logger.removeHandler(handler)
         logger.propagate = propagate
 
@@ -168,7 +168,7 @@ class _Messages(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name == "metahebb.said":
+        if record.name == "metahebb.output":
             self._write(record.getMessage())
         elif record.levelno >= logging.WARNING:
             self._write(f"Warning: {record.getMessage()}")

@@ -1,9 +1,17 @@
 """The plasticity rules, a function each.
 
-A rule says how much a synapse changes in one step, from the activity on its two ends, its weight, and evolved
-coefficients of its own. It is a function ``(pre, post, weight, *coefficients)`` of arrays that broadcast; the names of
-its parameters after the third are the names of its coefficients. The order of the coefficients is the order of the
-columns in the published reference's files.
+A rule says how much the synapses of a layer change in one step of one life, from the activity on their two ends, their
+weights, and evolved coefficients of their own. It is a function ``(pre, post, weight, *coefficients)`` of float32
+arrays that broadcast:
+
+- ``pre`` [inputs, 1] and ``post`` [1, outputs], the activities of the neurons before and after the layer,
+- ``weight`` [inputs, outputs],
+- each coefficient [inputs, outputs],
+
+and returns the changes, [inputs, outputs] or what broadcasts to it. A reduction is over the layer's neurons:
+``post.mean()``, ``weight.sum(axis=0)``. The names of the parameters after the third are those of the coefficients; a
+parameter with a default is a constant, and no coefficient. The order of the coefficients is the order of the columns in
+the published reference's files.
 
 The first nine are the family that Najarro & Risi (2020) compare.
 """
@@ -15,65 +23,71 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
-from metahebb.errors import UsageError, unknown
+from metahebb.errors import UsageError, quoted, unknown
+from metahebb.files import user_path
 from metahebb.importing import load_file
+from metahebb.jax_defaults import jax_defaults
 
 __all__ = ["RULES", "Rule", "load_rule", "rule_from_function"]
 
 Function = Callable[..., jax.Array]
 
+X: TypeAlias = jax.Array
+"""What a rule takes, and what it returns."""
 
-def A(pre, post, weight, A):  # type: ignore[no-untyped-def]  # noqa: N802
+
+def A(pre: X, post: X, weight: X, A: X) -> X:
     """A·oi·oj"""
     return A * pre * post
 
 
-def AD(pre, post, weight, A, D):  # type: ignore[no-untyped-def]  # noqa: N802
+def AD(pre: X, post: X, weight: X, A: X, D: X) -> X:
     """A·oi·oj + D"""
     return A * pre * post + D
 
 
-def AD_lr(pre, post, weight, A, D, lr):  # type: ignore[no-untyped-def]  # noqa: N802
+def AD_lr(pre: X, post: X, weight: X, A: X, D: X, lr: X) -> X:
     """η(A·oi·oj + D)"""
     return lr * (A * pre * post + D)
 
 
-def ABC(pre, post, weight, A, B, C):  # type: ignore[no-untyped-def]  # noqa: N802
+def ABC(pre: X, post: X, weight: X, A: X, B: X, C: X) -> X:
     """A·oi·oj + B·oi + C·oj"""
     return A * pre * post + B * pre + C * post
 
 
-def ABC_lr(pre, post, weight, A, B, C, lr):  # type: ignore[no-untyped-def]  # noqa: N802
+def ABC_lr(pre: X, post: X, weight: X, A: X, B: X, C: X, lr: X) -> X:
     """η(A·oi·oj + B·oi + C·oj)"""
     return lr * (A * pre * post + B * pre + C * post)
 
 
-def ABCD(pre, post, weight, A, B, C, D):  # type: ignore[no-untyped-def]  # noqa: N802
+def ABCD(pre: X, post: X, weight: X, A: X, B: X, C: X, D: X) -> X:
     """A·oi·oj + B·oi + C·oj + D"""
     return A * pre * post + B * pre + C * post + D
 
 
-def ABCD_lr(pre, post, weight, A, B, C, lr, D):  # type: ignore[no-untyped-def]  # noqa: N802
+def ABCD_lr(pre: X, post: X, weight: X, A: X, B: X, C: X, lr: X, D: X) -> X:
     """η(A·oi·oj + B·oi + C·oj + D)"""
     return lr * (A * pre * post + B * pre + C * post + D)
 
 
-def ABCD_lr_D_out(pre, post, weight, A, B, C, lr, D):  # type: ignore[no-untyped-def]  # noqa: N802
+def ABCD_lr_D_out(pre: X, post: X, weight: X, A: X, B: X, C: X, lr: X, D: X) -> X:
     """η(A·oi·oj + B·oi + C·oj) + D"""
     return lr * (A * pre * post + B * pre + C * post) + D
 
 
-def ABCD_lr_D_in_and_out(pre, post, weight, A, B, C, lr, D_in, D_out):  # type: ignore[no-untyped-def]  # noqa: N802
+def ABCD_lr_D_in_and_out(pre: X, post: X, weight: X, A: X, B: X, C: X, lr: X, D_in: X, D_out: X) -> X:
     """η(A·oi·oj + B·oi + C·oj + D_in) + D_out"""
     return lr * (A * pre * post + B * pre + C * post + D_in) + D_out
 
 
-def oja(pre, post, weight, lr):  # type: ignore[no-untyped-def]
+def oja(pre: X, post: X, weight: X, lr: X) -> X:
     """η·oj·(oi − oj·w), Oja (1982)"""
     return lr * post * (pre - post * weight)
 
@@ -82,21 +96,22 @@ def oja(pre, post, weight, lr):  # type: ignore[no-untyped-def]
 class Rule:
     """A plasticity rule and what the engine knows of it.
 
-    Called as ``rule(pre, post, weight, *coefficients)``; the arrays broadcast, and Δw has their common shape.
+    Called as ``rule(pre, post, weight, *coefficients)`` with the arrays of one life and layer, of shapes as above.
     """
 
     name: str
     """As it is written in a configuration: a built-in rule's name, or ``file.py:function``."""
     function: Function
     bilinear: bool = False
-    """Δw is a·pre·post + b·pre + c·post + d with a…d functions of the coefficients alone."""
+    """A synapse's Δw is a·pre·post + b·pre + c·post + d with a…d functions of its own coefficients alone."""
     file: str | None = None
     """Where a user's rule was read from (absolute path)."""
 
     @property
     def coefficients(self) -> tuple[str, ...]:
-        """The names of a synapse's coefficients, in order."""
-        return tuple(inspect.signature(self.function).parameters)[3:]
+        """The names of a synapse's coefficients, in order: of the parameters after the third those without default."""
+        parameters = list(inspect.signature(self.function).parameters.values())[3:]
+        return tuple(p.name for p in parameters if p.default is inspect.Parameter.empty)
 
     @property
     def formula(self) -> str:
@@ -108,11 +123,13 @@ class Rule:
         """SHA-256 of the file of a user's rule; None for a built-in one."""
         return None if self.file is None else hashlib.sha256(Path(self.file).read_bytes()).hexdigest()
 
-    def __call__(self, pre: Any, post: Any, weight: Any, *coefficients: Any) -> jax.Array:
+    def __call__(self, pre: ArrayLike, post: ArrayLike, weight: ArrayLike, *coefficients: ArrayLike) -> jax.Array:
         return self.function(pre, post, weight, *coefficients)
 
     def terms(self, *coefficients: jax.Array) -> tuple[jax.Array, ...]:
-        """The a, b, c, d of a bilinear rule: its Taylor coefficients at (0, 0), exact since it has no others.
+        """The a, b, c, d of a bilinear rule, each of the coefficients' shape, from coefficients of any one shape.
+
+        They are its Taylor coefficients at (0, 0), exact since it has no others, and each synapse's own.
 
         Four arrays instead of five or six are read at each step of a life: where the synapses do not fit the cache,
         that is a fifth of its time.
@@ -150,9 +167,9 @@ def load_rule(name: str, folder: Path | None = None) -> Rule:
             raise UsageError(f"{error} A rule of your own is given as my_rules.py:my_rule.")
         return RULES[name]
     file, _, function_name = name.rpartition(":") if ":" in name else (name, "", "")
-    path = (folder or Path.cwd()) / Path(file).expanduser()
-    if not function_name or path.suffix != ".py":
-        raise UsageError(f"Rule {name!r} is not of the form my_rules.py:my_rule.")
+    if not function_name or not file.endswith(".py"):
+        raise UsageError(f"Rule {quoted(name)} is not of the form my_rules.py:my_rule.")
+    path = user_path("The rule's file", (folder or Path.cwd()) / Path(file).expanduser())
     if not path.is_file():
         raise UsageError(f"Rule {name!r}: there is no file {str(path)!r}.")
     try:
@@ -172,38 +189,62 @@ def rule_from_function(function: Function, name: str, file: str) -> Rule:
     """A rule of a user's function, tried on a small layer first.
 
     Raises UsageError if its parameters are not (pre, post, weight, and one or more coefficients), if it raises, if
-    its result is not one finite number per synapse, or if JAX cannot trace it.
+    its result is not one finite number per synapse, if it depends on anything but its arguments, or if JAX cannot trace
+    it.
     """
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    _check_parameters(function, name)
+    rule = Rule(name, function, file=file)
+    _try_out(rule)
+    return rule
+
+
+def _check_parameters(function: Function, name: str) -> None:
+    """Raise UsageError if they are not those of a rule."""
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = list(inspect.signature(function).parameters.values())
     except ValueError as e:
         raise UsageError(f"Rule {name!r} does not tell its parameters; a rule is a function made with def.") from e
-    if len(parameters) < 4 or any(p.kind not in kinds for p in parameters):
+    fixed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    given = [p for p in parameters if p.default is inspect.Parameter.empty]
+    constants = [p for p in parameters if p.default is not inspect.Parameter.empty]
+    if len(given) < 4 or any(p.kind not in fixed for p in given) or any(p in constants for p in parameters[:3]):
         raise UsageError(
             f"Rule {name!r} takes ({', '.join(str(p) for p in parameters)}); a rule takes (pre, post, weight, …) and "
-            "one or more coefficients, each a positional parameter."
+            "one or more coefficients, each a positional parameter; a parameter with a default is a constant."
         )
-    rule = Rule(name, function, file=file)
-    keys = jax.random.split(jax.random.key(0), 3 + len(rule.coefficients))
-    shapes = [(3, 1), (1, 4)] + [(3, 4)] * (1 + len(rule.coefficients))
-    sample = [jax.random.uniform(k, s, minval=-1.0) for k, s in zip(keys, shapes, strict=True)]
+
+
+_TRIED_LIVES, _TRIED_LAYER = 2, (3, 4)
+
+
+@jax_defaults()
+def _try_out(rule: Rule) -> None:
+    """Call a rule as lives do, on a small layer, for one life alone and for several; UsageError for what is wrong."""
+    inputs, outputs = _TRIED_LAYER
+    shapes = [(inputs, 1), (1, outputs)] + [_TRIED_LAYER] * (1 + len(rule.coefficients))
+    keys = jax.random.split(jax.random.key(0), len(shapes))
+    sample = [jax.random.uniform(k, (_TRIED_LIVES, *s), minval=-1.0) for k, s in zip(keys, shapes, strict=True)]
     try:
-        change = jax.jit(function)(*sample)
+        change = jax.jit(rule.function)(*(leaf[0] for leaf in sample))
+        together = jax.jit(jax.vmap(rule.function))(*sample)
     except (Exception, SystemExit) as e:
         reason = str(e).strip().partition("\n")[0]
-        raise UsageError(f"Rule {name!r} raised {type(e).__name__} when tried on a small layer: {reason}") from e
+        raise UsageError(f"Rule {rule.name!r} raised {type(e).__name__} when tried on a small layer: {reason}") from e
     if not isinstance(change, jax.Array):
-        raise UsageError(f"Rule {name!r} returned {change!r}; it must return one change per synapse.")
+        raise UsageError(f"Rule {rule.name!r} returned {change!r}; it must return one change per synapse.")
     try:
-        fits = jnp.broadcast_shapes(change.shape, (3, 4)) == (3, 4)
+        fits = jnp.broadcast_shapes(change.shape, _TRIED_LAYER) == _TRIED_LAYER
     except ValueError:
         fits = False
     if not fits:
         raise UsageError(
-            f"Rule {name!r} returned shape {change.shape} for pre (3, 1), post (1, 4), weight (3, 4); "
-            "it must return one change per synapse, (3, 4)."
+            f"Rule {rule.name!r} returned shape {change.shape} for pre {shapes[0]}, post {shapes[1]}, "
+            f"weight {_TRIED_LAYER}; it must return one change per synapse, {_TRIED_LAYER}."
         )
     if not bool(jnp.isfinite(change).all()):
-        raise UsageError(f"Rule {name!r} returned NaN or infinity for inputs between -1 and 1.")
-    return rule
+        raise UsageError(f"Rule {rule.name!r} returned NaN or infinity for inputs between -1 and 1.")
+    if not jnp.allclose(change, together[0], rtol=1e-3, atol=1e-5):
+        raise UsageError(
+            f"Rule {rule.name!r} returned two changes for the same arguments; it may depend on nothing else, random "
+            "numbers included."
+        )

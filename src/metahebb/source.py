@@ -2,13 +2,15 @@
 
 Workers, resumed runs and evaluations elsewhere need the rule's text; a file has it, a function in a notebook or a
 script does not. The file must stand for itself, so the function may use its parameters, modules and plain numbers,
-nothing else.
+nothing else; a default is a plain number, or is written out where it stands.
 """
 
 from __future__ import annotations
 
+import ast
 import dis
 import inspect
+import math
 import textwrap
 import types
 from collections.abc import Callable
@@ -41,11 +43,8 @@ def write_rule(function: Callable[..., Any], folder: Path) -> str:
     for variable, value in {**used, **inspect.getclosurevars(function).nonlocals}.items():
         if isinstance(value, types.ModuleType):
             lines.append(f"import {value.__name__} as {variable}")
-        elif isinstance(value, bool | int):
-            lines.append(f"{variable} = {value!r}")
-        elif isinstance(value, float):
-            # A plain number also of NumPy's float64.
-            lines.append(f"{variable} = {float(value)!r}")
+        elif (number := _number(value)) is not None:
+            lines.append(f"{variable} = {number}")
         else:
             raise UsageError(
                 f"Rule {name!r} uses {variable!r}, which is neither a module nor a number. Write both into a file and "
@@ -54,8 +53,45 @@ def write_rule(function: Callable[..., Any], folder: Path) -> str:
     path = folder / f"{name}.py"
     # The names in its annotations are not among what it uses.
     header = ["from __future__ import annotations", "", *sorted(lines)]
-    path.write_text("\n".join([*header, "", "", text]))
+    path.write_text("\n".join([*header, "", "", _with_plain_defaults(text, function)]))
     return f"{path}:{name}"
+
+
+def _number(value: object) -> str | None:
+    """A number as it is written; None for anything else."""
+    if isinstance(value, bool | int):
+        return repr(value)
+    if not isinstance(value, float):
+        return None
+    # A plain number also of NumPy's float64.
+    plain = repr(float(value))
+    return plain if math.isfinite(value) else f"float({plain!r})"
+
+
+def _with_plain_defaults(text: str, function: Callable[..., Any]) -> str:
+    """A function's text, with the values of its defaults in the place of names from around it."""
+    (definition,) = ast.parse(text).body
+    assert isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef)
+    arguments = definition.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    named = [*positional[len(positional) - len(arguments.defaults) :], *arguments.kwonlyargs]
+    parameters = inspect.signature(function).parameters
+    lines = [line.encode() for line in text.splitlines()]
+    # From the last to the first, so that the places of those before it stay.
+    for argument, default in reversed([*zip(named, [*arguments.defaults, *arguments.kw_defaults], strict=True)]):
+        if default is None or isinstance(default, ast.Constant):
+            continue
+        number = _number(parameters[argument.arg].default)
+        if number is None:
+            raise UsageError(
+                f"Rule {function.__name__!r} has a default for {argument.arg!r} that is no number. Write it into a "
+                f"file and give the rule as 'my_rules.py:{function.__name__}'."
+            )
+        first, last = default.lineno - 1, (default.end_lineno or default.lineno) - 1
+        # Python counts the bytes of a line.
+        after = lines[last][default.end_col_offset :]
+        lines[first : last + 1] = [lines[first][: default.col_offset] + number.encode() + after]
+    return "\n".join(line.decode() for line in lines) + "\n"
 
 
 def _globals_read(code: types.CodeType) -> set[str]:

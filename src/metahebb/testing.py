@@ -149,9 +149,10 @@ def _live_on_host(world: HostWorld, places: Mapping[int, Case]) -> dict[int, Liv
             first = np.array(world.reset(slot, places[slot].seed, places[slot].body))
             lived[slot] = Lived([first], [], [])
             living.append(slot)
-        # Not in the order of the slots.
-        slots = np.array(living[::-1])
-        actions = np.stack([places[slot].actions[len(lived[slot].rewards)] for slot in living[::-1]])
+        # Not in the order of the slots, and now and then one of them waits.
+        acting = [slot for i, slot in enumerate(living[::-1]) if len(living) == 1 or (now + i) % 4]
+        slots = np.array(acting)
+        actions = np.stack([places[slot].actions[len(lived[slot].rewards)] for slot in acting])
         observations, rewards, ended = world.step(slots, actions)
         for slot, observation, reward, end in zip(slots.tolist(), observations, rewards, ended, strict=True):
             _add(lived[slot], observation, reward, end)

@@ -29,8 +29,8 @@ from pathlib import Path, PureWindowsPath
 import platformdirs
 
 from metahebb.configuration import Configuration
-from metahebb.errors import RunError, UsageError
-from metahebb.files import replacing
+from metahebb.errors import RunError, UsageError, quoted
+from metahebb.files import WriteError, read_file, write_file
 from metahebb.tasks.gymnasium import PREFIX
 
 __all__ = [
@@ -99,7 +99,8 @@ def check_unchanged(configuration: Configuration) -> None:
     for its in code_of(configuration):
         if its.digest is not None and not _is_unchanged(Path(its.name), its.digest):
             raise RunError(
-                f"The file {its.name!r} has changed while it was in use; a run goes on with --resume, by its own copy."
+                f"The file {quoted(its.name)} has changed while it was in use; "
+                "a run goes on with --resume, by its own copy."
             )
 
 
@@ -123,14 +124,13 @@ def copy_code(code: Sequence[Code], folder: Path) -> list[Code]:
         if _digest(content) != digest:
             other = copy if copy.exists() else its.name
             raise UsageError(
-                f"{str(other)!r} is not {its.name!r} as it was first read, which has to lie in {str(folder)!r}: "
-                "choose another folder, or give the file another name."
+                f"{quoted(other)} is not {quoted(its.name)} as it was first read, which has to lie in "
+                f"{quoted(folder)}: choose another folder, or give the file another name."
             )
         named.append(dataclasses.replace(its, name=_add(contents, its.name, content), digest=digest))
     for name, content in contents.items():
         if not (folder / name).exists():
-            with replacing(folder / name) as temporary:
-                temporary.write_bytes(content)
+            write_file("The file", folder / name, content)
     return named
 
 
@@ -149,7 +149,7 @@ def find_code(code: Sequence[Code], folder: Path, source: str, trust_code: bool 
     found = [dataclasses.replace(its, digest=_digest(contents[its.name])) if its.is_file else its for its in code]
     unknown = [its for its in found if _origin(its) is None]
     if unknown and not trust_code:
-        named = ", ".join(repr(str(folder / its.name) if its.is_file else its.name) for its in unknown)
+        named = ", ".join(quoted(folder / its.name if its.is_file else its.name) for its in unknown)
         raise UsageError(
             f"{source} would run Python code that you have not trained with: {named}. It can do whatever you can; read "
             "it, and if you trust it, give --trust-code (from Python trust_code=True)."
@@ -175,7 +175,7 @@ def _add(contents: dict[str, bytes], path: str, content: bytes) -> str:
     """Add what is in a file under its bare name, which is returned; raises UsageError if another file has it."""
     name = Path(path).name
     if contents.setdefault(name, content) != content:
-        raise UsageError(f"Two different files are named {name!r}; give one of them another name.")
+        raise UsageError(f"Two different files are named {quoted(name)}; give one of them another name.")
     return name
 
 
@@ -185,15 +185,16 @@ def _verified(its: Code, folder: Path, source: str) -> bytes:
     # Earlier versions wrote imports, and nothing else, by their absolute paths.
     if not (bare and its.digest) and (its.rule or not Path(its.name).is_absolute()):
         raise UsageError(
-            f"{source} names the code {its.name!r}; a file may name a file beside it, by its bare name and its SHA-256."
+            f"{source} names the code {quoted(its.name)}; a file may name a file beside it, "
+            "by its bare name and its SHA-256."
         )
     path = (folder / its.name).absolute()
     remedy = "put it back" if its.rule else "put it back, or give yours with --import"
     if not os.path.isfile(path):
-        raise UsageError(f"{source} needs the file {str(path)!r}, which is not there; {remedy}.")
+        raise UsageError(f"{source} needs the file {quoted(path)}, which is not there; {remedy}.")
     content = _content(path)
     if its.digest not in (None, _digest(content)):
-        raise UsageError(f"{source} was made with another {str(path)!r} than lies there now; {remedy}.")
+        raise UsageError(f"{source} was made with another {quoted(path)} than lies there now; {remedy}.")
     return content
 
 
@@ -203,16 +204,16 @@ def _check_installed(module: str, source: str) -> None:
     named = all(part.isidentifier() for part in module.split(".")) and len(module) < 256
     if not named or (origin := _installed(top)) is None:
         raise UsageError(
-            f"{source} names the module {module!r}, which is not installed, and so cannot be found from elsewhere: "
-            "install its package, or give its file with --import."
+            f"{source} names the module {quoted(module)}, which is not installed, and so cannot be found from "
+            "elsewhere: install its package, or give its file with --import."
         )
     with contextlib.suppress(ValueError):
         here = importlib.util.find_spec(top)
         if here is not None and (here.origin or "") == origin:
             return
     raise UsageError(
-        f"{source} names the module {module!r}, which is installed as {origin!r}, but another would be imported in its "
-        "place; go to another folder."
+        f"{source} names the module {quoted(module)}, which is installed as {quoted(origin)}, but another would be "
+        "imported in its place; go to another folder."
     )
 
 
@@ -229,13 +230,7 @@ def _installed(module: str) -> str | None:
 
 
 def _content(path: Path) -> bytes:
-    try:
-        # Unlike a path's own question it has an answer for every name; a pipe would never end.
-        if not os.path.isfile(path):
-            raise FileNotFoundError(2, "there is no such file")
-        return path.read_bytes()
-    except OSError as e:
-        raise UsageError(f"{str(path)!r} cannot be read: {e.strerror}.") from e
+    return read_file("The file", path)
 
 
 def _digest(content: bytes) -> str:
@@ -272,10 +267,9 @@ def remember(configuration: Configuration) -> None:
         before = _remembered(its)
         _here[_key(its)] = origin or before or ""
         if (memory := _memory()) is not None and _here[_key(its)] != before:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, WriteError):
                 memory.mkdir(parents=True, exist_ok=True)
-                with replacing(memory / _key(its)) as temporary:
-                    temporary.write_bytes(os.fsencode(_here[_key(its)]))
+                write_file("The file", memory / _key(its), os.fsencode(_here[_key(its)]))
 
 
 def _memory() -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from metahebb.api import evaluate
 from metahebb.assembly import configure
 from metahebb.errors import UsageError
 from metahebb.worlds.quadruped import life
+from support import Answer
 
 
 def random_agent(task: str, **options: Any) -> Agent:
@@ -186,3 +188,24 @@ def test_what_cannot_be_filmed_is_said_before_work_starts(tmp_path: Path) -> Non
     finally:
         gymnasium.registry.pop("Blind-v0")
     assert [file.name for file in tmp_path.iterdir()] == ["folder.mp4"]
+
+
+def test_a_film_takes_the_place_of_another_only_when_told_to(
+    metahebb: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    random_agent("gymnasium:CartPole-v1").save("agent.safetensors")
+    Path("life.gif").write_text("mine")
+    Path("life.gif").chmod(0o444)
+    code, out, err = metahebb("watch", "agent.safetensors", "--video", "life.gif")
+    assert (code, out) == (2, "")
+    assert err == (
+        "Error: The film 'life.gif' exists; choose another name, or --overwrite (from Python overwrite=True).\n"
+    )
+    assert Path("life.gif").read_text() == "mine"
+    # A link that leads nowhere is something, too.
+    Path("link.gif").symlink_to("nowhere.gif")
+    assert metahebb("watch", "agent.safetensors", "--video", "link.gif").code == 2
+    assert metahebb("watch", "agent.safetensors", "--video", "life.gif", "--overwrite").code == 0
+    assert Path("life.gif").read_bytes()[:6] == b"GIF89a"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["agent.safetensors", "life.gif", "link.gif"]

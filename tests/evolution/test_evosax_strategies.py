@@ -54,6 +54,13 @@ CLIMBERS: Mapping[str, Mapping[str, float | str]] = {
 """Two with a distribution, one with a full covariance, two with a population."""
 
 
+def newest(folder: Path, strategy: EvosaxStrategy) -> Any:
+    """The state in the newest checkpoint."""
+    checkpoint = load_newest(folder, strategy, strategy.configuration)
+    assert checkpoint is not None
+    return checkpoint.state
+
+
 @pytest.mark.parametrize("name", CLIMBERS)
 def test_a_strategy_climbs_and_goes_on_from_a_checkpoint(name: str, tmp_path: Path) -> None:
     strategy = strategy_of(name, **CLIMBERS[name])
@@ -65,8 +72,8 @@ def test_a_strategy_climbs_and_goes_on_from_a_checkpoint(name: str, tmp_path: Pa
         _, state = generation(strategy, state, number)
     assert height(strategy.mean(state)) > 0.2 * height(first).mean()
 
-    save(tmp_path, Checkpoint(40, state))
-    restored = load_newest(tmp_path, strategy_of(name, **CLIMBERS[name])).state
+    save(tmp_path, Checkpoint(40, state), strategy.configuration)
+    restored = newest(tmp_path, strategy_of(name, **CLIMBERS[name]))
     for number in (40, 41):
         genomes, state = generation(strategy, state, number)
         others, restored = generation(strategy, restored, number)
@@ -80,8 +87,8 @@ def test_any_strategys_state_survives_a_checkpoint(name: str, tmp_path: Path) ->
     template = strategy.template()
     rng = np.random.default_rng(0)
     state = jax.tree.map(lambda leaf: jnp.asarray(rng.integers(0, 2**20, leaf.shape)).astype(leaf.dtype), template)
-    save(tmp_path, Checkpoint(1, state))
-    restored = load_newest(tmp_path, strategy).state
+    save(tmp_path, Checkpoint(1, state), strategy.configuration)
+    restored = newest(tmp_path, strategy)
     assert jax.tree.structure(restored) == jax.tree.structure(state)
     for leaf, other in zip(jax.tree.leaves(state), jax.tree.leaves(restored), strict=True):
         assert (other.dtype, other.shape) == (leaf.dtype, leaf.shape)
@@ -110,14 +117,31 @@ def test_a_strategy_with_a_distribution_starts_where_it_is_told() -> None:
     assert 0 < np.abs(genomes - mean).max() < 0.01
 
 
-def test_a_strategy_with_a_population_begins_with_genomes_of_its_own() -> None:
+def test_a_strategy_with_a_population_begins_with_genomes_of_its_own(tmp_path: Path) -> None:
     strategy = strategy_of("SimpleGA")
-    assert strategy.init() is None
-    genomes, state = strategy.ask(None, 0)
-    assert state is None
+    genomes, state = strategy.ask(strategy.init(), 0)
     assert 0.7 < genomes.std() < 1.3
-    state = strategy.tell(None, genomes, height(genomes), 0, no_noise)
-    np.testing.assert_allclose(strategy.mean(state), genomes.mean(axis=0), atol=1e-6)
+    told = strategy.tell(state, genomes, height(genomes), 0, no_noise)
+    np.testing.assert_allclose(strategy.mean(told), genomes.mean(axis=0), atol=1e-6)
+    assert (strategy.ask(told, 1)[0] != genomes).any()
+    # A generation that nothing was told of is asked for again, after a checkpoint too, of another strategy's start.
+    save(tmp_path, Checkpoint(1, state))
+    other = strategy_of("SimpleGA", around=np.zeros(PARAMETERS, np.float32))
+    np.testing.assert_array_equal(other.ask(load_newest(tmp_path, other).state, 1)[0], genomes)
+    # Checkpoints of earlier versions hold nothing until a population is evaluated.
+    np.testing.assert_array_equal(strategy.ask(None, 0)[0], genomes)
+    earlier = strategy.tell(None, genomes, height(genomes), 0, no_noise)
+    assert [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(earlier)] == [
+        np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(told)
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name in strategy_names() if not strategy_of(name)._by_distribution])
+def test_what_was_not_told_any_fitness_is_unevaluated(name: str) -> None:
+    strategy = strategy_of(name)
+    genomes, state = strategy.ask(strategy.init(), 0)
+    np.testing.assert_array_equal(genomes, strategy.ask(state, 1)[0])
+    assert not strategy._is_unevaluated(strategy.tell(state, genomes, height(genomes), 1, no_noise))
 
 
 def test_what_is_drawn_depends_on_the_generation() -> None:
@@ -222,7 +246,7 @@ def test_options_out_of_their_range_are_told_by_every_strategy(name: str) -> Non
     its = options & (_arguments(type(algorithm)).keys() | {f.name for f in dataclasses.fields(parameters)})
     for option in its:
         whole = option != "std_init"
-        for value in (-1, 0, 1e400, 1e30, "x", *([1.9] if whole else [-0.5, 1e-320])):
+        for value in (-1, 0, 1e400, 1e30, "x", *([1.9, 2_000_000_000] if whole else [-0.5, 1e-320])):
             with pytest.raises(UsageError, match=rf"^[^\n]*{option}[ =]") as error:
                 strategy_of(name, **{option: value}).check()
             assert str(value) in str(error.value)

@@ -15,13 +15,13 @@ import pytest
 import safetensors.numpy
 
 import metahebb
-from metahebb import Observer, Run, RunError
+from metahebb import Observer, Run, RunError, UsageError
 from metahebb.assembly import configure
 from metahebb.configuration import Configuration
 from metahebb.evolution.training import fitness_of, lives_of
 from metahebb.lifetimes.lives import Outcome, life_of
 from metahebb.seeds import Stream
-from support import ENVIRONMENTS, kill, result, workers_of
+from support import COMPETING, ENVIRONMENTS, kill, result, workers_of
 
 pytestmark = pytest.mark.xdist_group("training")
 
@@ -95,6 +95,13 @@ def test_the_number_of_workers_changes_nothing(undisturbed: Run, tmp_path: Path,
     assert result(run.folder) == result(undisturbed.folder)
 
 
+def test_the_number_of_workers_changes_nothing_for_a_rule_that_reduces_over_neurons(tmp_path: Path) -> None:
+    settings = SETTINGS | {"rule": COMPETING, "generations": 2}
+    one, two = (metahebb.train(TASK, run=tmp_path / str(n), workers=n, **settings) for n in (1, 2))
+    assert all(line["fitness_deviation"] > 0 for line in one.metrics())
+    assert result(one.folder) == result(two.folder)
+
+
 def test_the_number_of_workers_changes_nothing_in_a_traced_world(tmp_path: Path) -> None:
     # More lives than three workers have slots, so that some begin in slots where others ended.
     settings = {"population": 60, "generations": 2, "validate_every": 2, "validation_lives": 4}
@@ -114,12 +121,8 @@ def test_a_worker_that_is_killed_is_replaced(undisturbed: Run, tmp_path: Path, w
     assert result(run.folder) == result(undisturbed.folder)
 
 
-@pytest.mark.parametrize("generations", [0, 1])
-def test_resuming_changes_nothing(undisturbed: Run, copy: Path, generations: int) -> None:
-    forget(copy, generations)
-    if generations == 0:
-        # The checkpoint that precedes all lives is pruned in the undisturbed run; a run without any starts there.
-        assert not list((copy / "checkpoints").iterdir())
+def test_resuming_changes_nothing(undisturbed: Run, copy: Path) -> None:
+    forget(copy, 1)
     metahebb.resume(copy, workers=1)
     assert result(copy) == result(undisturbed.folder)
 
@@ -190,6 +193,22 @@ def test_a_population_strategy_starts_around_the_agent_it_is_given(tmp_path: Pat
     assert 0.1 * np.sqrt(15) / 16 * 0.8 < away.std() < 0.1 * np.sqrt(15) / 16 * 1.2
 
 
+def test_a_population_around_an_agent_is_not_forgotten_when_a_run_dies_in_its_first_generation(tmp_path: Path) -> None:
+    c, _, network = configure(TASK, hidden=(8,), strategy="SimpleGA", population=16)
+    agent = metahebb.Agent(c, np.linspace(-50, 50, network.parameters, dtype=np.float32))
+    settings = SETTINGS | {"generations": 2, "lives": 1, "strategy": "SimpleGA", "start_from": agent}
+    whole = metahebb.train(TASK, run=tmp_path / "whole", workers=1, **settings)
+
+    class Interrupter(Observer):
+        def lived(self, outcome: Outcome, lives: int) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        metahebb.train(TASK, run=tmp_path / "run", workers=1, observer=Interrupter(), **settings)
+    metahebb.resume(tmp_path / "run", workers=1)
+    assert result(tmp_path / "run") == result(whole.folder)
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_resuming_changes_nothing_for_strategies_with_more_state(tmp_path: Path, strategy: str) -> None:
     run = metahebb.train(TASK, run=tmp_path / "run", workers=1, **SETTINGS, **STRATEGIES[strategy])
@@ -219,22 +238,22 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     assert result(copy) == result(undisturbed.folder)
 
 
-def test_a_run_that_was_killed_while_it_wrote_its_first_files_begins_again(undisturbed: Run, copy: Path) -> None:
-    for path in (copy / "checkpoints").iterdir():
-        path.unlink()
-    halves = [copy / ".latest.safetensors.4711", copy / "checkpoints" / ".000000.safetensors.4711"]
-    for half in halves:
-        half.write_bytes(b"half")
+def test_what_a_kill_left_half_written_is_swept(undisturbed: Run, copy: Path) -> None:
+    forget(copy, 2)
+    half = ".metahebb-0123456789abcdef.partial"
+    halves = [copy / half, copy / "checkpoints" / half]
+    for path in halves:
+        path.write_bytes(b"half")
     metahebb.resume(copy, workers=1)
     assert result(copy) == result(undisturbed.folder)
-    assert not any(half.exists() for half in halves)
+    assert not any(path.exists() for path in halves)
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_says_so(copy: Path) -> None:
     for path in (copy / "checkpoints").iterdir():
         path.write_bytes(path.read_bytes()[:20])
     before = result(copy)
-    with pytest.raises(RunError, match="has no checkpoint that is whole"):
+    with pytest.raises(UsageError, match="has no checkpoint that is whole"):
         metahebb.resume(copy, workers=1)
     assert result(copy) == before
 

@@ -14,8 +14,9 @@ import pytest
 from metahebb.assembly import configure
 from metahebb.configuration import Configuration
 from metahebb.errors import RunError
-from metahebb.evolution.messages import Message, receive, send
+from metahebb.evolution.messages import receive, send
 from metahebb.evolution.populations import MirroredPopulation
+from metahebb.evolution.protocol import Start, live_message, start_message
 from metahebb.evolution.training import lives_of, strategy_of
 from metahebb.evolution.workers import Workers
 from metahebb.lifetimes.lives import Outcome, life_of
@@ -145,14 +146,13 @@ def test_a_worker_ends_when_its_parent_is_gone(busy: bool) -> None:
     try:
         assert worker.stdin is not None
         assert worker.stdout is not None
-        send(worker.stdin, Message("start", {"configuration": c.to_json(), "render": False, "slots": None}))
+        send(worker.stdin, start_message(Start(c, render=False, slots=None)))
         ready = receive(worker.stdout)
         assert ready is not None
         assert ready.kind == "ready"
         if busy:
             genomes = np.zeros((1, network.parameters), np.float32)
-            lives = [life_of(0, 0, 0, Stream.TRAINING)]
-            send(worker.stdin, Message("live", {"lives": lives, "first": 0}, {"genomes": genomes}))
+            send(worker.stdin, live_message([life_of(0, 0, 0, Stream.TRAINING)], genomes))
             time.sleep(0.5)
         assert worker.poll() is None
         # What a killed parent's pipe does.

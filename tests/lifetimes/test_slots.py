@@ -19,14 +19,16 @@ from metahebb.lifetimes.slots import Slots
 from metahebb.seeds import Stream
 from metahebb.worlds import HostWorld, TracedWorld
 from metahebb.worlds.car_racing import CarRacing
+from support import COMPETING
 
 TASKS: dict[str, dict[str, Any]] = {
     "classic control": {"task": "gymnasium:CartPole-v1", "hidden": (16,), "coefficients": "float16"},
+    "a rule over neurons": {"task": "gymnasium:CartPole-v1", "hidden": (16,), "rule": COMPETING},
     "MuJoCo": {"task": "gymnasium:HalfCheetah-v5", "env_args": {"max_episode_steps": 30}},
     "images": {"task": "gymnasium:CarRacing-v3", "env_args": {"max_episode_steps": 5}},
     "traced": {"task": "car-racing"},
 }
-MODULES = {"classic control": "pygame", "MuJoCo": "mujoco", "images": "Box2D", "traced": "jax"}
+MODULES = {"MuJoCo": "mujoco", "images": "Box2D"}
 
 
 class End(NamedTuple):
@@ -39,7 +41,7 @@ class End(NamedTuple):
 @functools.cache
 def slots_of(kind: str) -> tuple[Slots, int]:
     """Slots of a task, all free, and the size of a genome. They take seconds to compile."""
-    pytest.importorskip(MODULES[kind])
+    pytest.importorskip(MODULES.get(kind, "gymnasium"))
     _, task, network = configure(**TASKS[kind])
     return make_slots(network, task, task.make_world(task.slots, False)), network.parameters
 
@@ -87,6 +89,18 @@ def test_a_recorded_life_is_the_life_that_is_scored(kind: str) -> None:
         for a, b in zip(one.weights + one.activities, other.weights + other.activities, strict=True):
             assert a.tobytes() == b.tobytes()
     assert any((a != b).any() for a, b in zip(moments[0].weights, moments[-1].weights, strict=True))
+
+
+def test_a_recording_that_is_broken_off_leaves_all_slots_free() -> None:
+    slots, size = slots_of("classic control")
+    life = life_of(5, 0, 3, Stream.TRAINING, 0, 5)
+    recording = slots.record(genome_of(life, size), life)
+    first = next(recording)
+    recording.close()
+    assert not len(slots.living)
+    again = next(slots.record(genome_of(life, size), life))
+    assert first.frame is None
+    assert [layer.tobytes() for layer in first.activities] == [layer.tobytes() for layer in again.activities]
 
 
 def test_a_world_is_of_the_kind_that_it_says() -> None:

@@ -38,5 +38,5 @@ def draw_curve(metrics: Sequence[Mapping[str, Any]], path: Path, title: str) -> 
     axes.set(xlabel="generation", ylabel="fitness", title=title)
     axes.grid(alpha=0.3)
     axes.legend(loc="best", frameon=False)
-    with replacing(path) as temporary:
+    with replacing("The figure", path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -23,9 +22,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from metahebb.agents import Agent
 from metahebb.configuration import SEED
-from metahebb.errors import RunError, UsageError
+from metahebb.errors import RunError, UsageError, quoted
 from metahebb.evolution.workers import Workers
-from metahebb.files import replacing
+from metahebb.files import check_new_file, replacing
 from metahebb.lifetimes.lives import Outcome, life_of
 from metahebb.networks import Network
 from metahebb.seeds import Stream
@@ -68,16 +67,18 @@ def film(
     number: int = 0,
     morphology: str | None = None,
     simulator: str | None = None,
+    overwrite: bool = False,
 ) -> Outcome:
     """Film the life ``number`` of those that an evaluation with ``seed`` lives, into an mp4 or gif file.
 
     A task with bodies lives in ``morphology``, by default the first that the agent was evolved in; ``simulator``
     chooses another of the task's simulators. The frames are the world after each step and the weights that the step's
-    action came from. The file appears whole. Raises UsageError for a path that cannot be written or a world without
-    pictures, RunError for a failure at work.
+    action came from. The file appears whole, in the place of one that exists only with ``overwrite``. Raises UsageError
+    for a path that cannot be written or a world without pictures, RunError for a failure at work.
     """
-    path = Path(path)
-    _check_path(path)
+    if Path(path).suffix.lower() not in FORMATS:
+        raise UsageError(f"The film {quoted(path)} is of no kind that can be made; accepted are .mp4 and .gif.")
+    path = check_new_file("The film", path, overwrite)
     SEED.read("seed", seed)
     agent = agent.elsewhere(morphology, simulator)
     frames_per_second = agent.task.frames_per_second
@@ -89,38 +90,26 @@ def film(
     with Workers(agent.configuration, 1, render=True) as workers, _encoding(path, frames_per_second) as frames:
         page: Page | None = None
         for moment in workers.record(agent.genome, life):
-            if moment.fields["step"] != steps:
+            if moment.step != steps:
                 raise RunError("The worker that lived the life died in the middle of it; try again.")
-            fitness += moment.fields["reward"]
+            fitness += moment.reward
             steps += 1
-            picture = moment.arrays["frame"]
-            weights = [moment.arrays[f"weights.{i}"] for i in range(len(agent.network.layers))]
+            assert moment.frame is not None
             if page is None:
-                page = Page(agent, picture.shape[:2])
-            frames.write(page.draw(picture, weights, steps, fitness).data)
+                page = Page(agent, moment.frame.shape[:2])
+            frames.write(page.draw(moment.frame, moment.weights, steps, fitness).data)
     return Outcome(life.member, life.number, fitness, steps, float(np.mean(genes**2)))
-
-
-def _check_path(path: Path) -> None:
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"The film {str(path)!r} is of no kind that can be made; accepted are .mp4 and .gif.")
-    if path.is_dir():
-        raise UsageError(f"The film {str(path)!r} would take the place of a folder; give a file's name.")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"The film {str(path)!r} has no folder to lie in: make {str(path.parent)!r} first.")
-    if not os.access(path.absolute().parent, os.W_OK):
-        raise UsageError(f"The film {str(path)!r} may not be written there; choose another folder.")
 
 
 @contextlib.contextmanager
 def _encoding(path: Path, frames_per_second: float) -> Iterator[IO[bytes]]:
     """A stream for frames, uint8 [HEIGHT, WIDTH, 3] each; the film appears when the block ends without an error."""
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{WIDTH}x{HEIGHT}", "-r", f"{frames_per_second:.6f}"]
-    with replacing(path) as temporary, tempfile.TemporaryFile() as said:
+    with replacing("The film", path) as temporary, tempfile.TemporaryFile() as complaints:
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error", *source, "-i", "-"]
-        command += [*FORMATS[path.suffix.lower()].split(), str(temporary)]
+        command += [*FORMATS[path.suffix.lower()].split(), f"file:{temporary}"]
         # Ctrl-C is this process's to handle.
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=said, start_new_session=True)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=complaints, start_new_session=True)
         assert process.stdin is not None
         try:
             with contextlib.suppress(BrokenPipeError):
@@ -131,8 +120,8 @@ def _encoding(path: Path, frames_per_second: float) -> Iterator[IO[bytes]]:
             process.wait()
             raise
         if process.wait() != 0:
-            said.seek(0)
-            reason = said.read().decode(errors="replace").strip().rpartition("\n")[2].rpartition("] ")[2]
+            complaints.seek(0)
+            reason = complaints.read().decode(errors="replace").strip().rpartition("\n")[2].rpartition("] ")[2]
             raise RunError(f"The film {str(path)!r} could not be written: {reason or 'ffmpeg failed'}.")
 
 

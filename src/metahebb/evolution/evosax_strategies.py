@@ -18,12 +18,14 @@ import optax
 from metahebb import seeds
 from metahebb.errors import UsageError, unknown
 from metahebb.evolution.strategies import WeightedNoise
+from metahebb.jax_defaults import jax_defaults
 
 __all__ = ["EvosaxStrategy", "strategy_names"]
 
 SMALLEST, LARGEST = 1e-18, 1e18
 """Of options: float32 holds their squares."""
-LARGEST_WHOLE = 2**31 - 1
+LARGEST_WHOLE = 1_000_000
+"""Of options that are sizes and numbers of generations: the squares of larger ones end a process in XLA."""
 
 OPTIMIZERS = {"sgd": optax.sgd, "adam": optax.adam}
 
@@ -162,8 +164,9 @@ class EvosaxStrategy:
     def _by_distribution(self) -> bool:
         return "mean" in inspect.signature(self._algorithm[0].init).parameters
 
+    @jax_defaults()
     def template(self) -> Any:
-        """The shapes of a state after the first generation."""
+        """The shapes of a state."""
         algorithm, params = self._algorithm
         key = jax.random.key(0)
         genome = jax.ShapeDtypeStruct((self.parameters,), jnp.float32)
@@ -174,21 +177,27 @@ class EvosaxStrategy:
                 return jax.eval_shape(lambda k, m: algorithm.init(k, m, params), key, genome)
             return jax.eval_shape(lambda k, p, f: algorithm.init(k, p, f, params), key, population, fitness)
 
+    @jax_defaults()
     def init(self) -> Any:
-        """The state before the first generation; None for a strategy that begins with an evaluated population."""
+        """The state before the first generation: where its first population is kept, that is not yet evaluated."""
         algorithm, params = self._algorithm
-        if not self._by_distribution:
-            return None
-        return algorithm.init(self._key(0, 0), jnp.asarray(self.start(0)), params)
+        if self._by_distribution:
+            return algorithm.init(self._key(0, 0), jnp.asarray(self.start(0)), params)
+        unknown_fitness = jnp.full(self.population, jnp.inf)
+        return algorithm.init(self._key(0, 0), jnp.asarray(self._starting_genomes()), unknown_fitness, params)
 
+    @jax_defaults()
     def ask(self, state: Any, generation: int) -> tuple[np.ndarray, Any]:
         """(genomes float32 [population, parameters], state)."""
         algorithm, params = self._algorithm
         if state is None:
-            return np.stack([self.start(member) for member in range(self.population)]), None
+            return self._starting_genomes(), None
+        if self._is_unevaluated(state):
+            return np.asarray(state.population, np.float32), state
         population, state = algorithm.ask(self._key(generation, 1), state, params)
         return np.asarray(population, np.float32), state
 
+    @jax_defaults()
     def tell(
         self,
         state: Any,
@@ -200,14 +209,23 @@ class EvosaxStrategy:
         """The state after a generation; ``fitness`` float64 [population], finite."""
         algorithm, params = self._algorithm
         key, told = self._key(generation, 2), jnp.asarray(-fitness, jnp.float32)
-        if state is None:
+        if self._is_unevaluated(state):
             return algorithm.init(key, jnp.asarray(population), told, params)
         return algorithm.tell(key, jnp.asarray(population), told, state, params)[0]
 
+    @jax_defaults()
     def mean(self, state: Any) -> np.ndarray:
         """The centre of the search; for strategies that keep a population, the mean of that population."""
         centre = state.mean if self._by_distribution else state.population.mean(axis=0)
         return np.asarray(centre, np.float32)
+
+    def _is_unevaluated(self, state: Any) -> bool:
+        """Whether a strategy that keeps a population has yet to be told the fitness of its first."""
+        # Versions up to 0.1 had no state until then.
+        return state is None or (not self._by_distribution and bool(jnp.isinf(state.best_fitness)))
+
+    def _starting_genomes(self) -> np.ndarray:
+        return np.stack([self.start(member) for member in range(self.population)])
 
     def _key(self, generation: int, use: int) -> jax.Array:
         words = seeds.words(self.seed, seeds.Stream.STRATEGY, generation, use, count=2)

@@ -26,6 +26,7 @@ import optax
 
 from metahebb.evolution.populations import UNSCALED, FilterScale, MirroredPopulation
 from metahebb.evolution.strategies import WeightedNoise
+from metahebb.jax_defaults import jax_defaults
 
 __all__ = ["OPTIMIZERS", "Decay", "OpenAIES", "State", "shaped_ranks"]
 
@@ -90,6 +91,7 @@ class OpenAIES:
         """The generation's population; its noise is made where its members live."""
         return MirroredPopulation(state.mean, state.sigma, self.seed, generation, self.filter_scale), state
 
+    @jax_defaults()
     def tell(
         self,
         state: State,
@@ -114,6 +116,7 @@ class OpenAIES:
         """The centre of the search, float32 [parameters]."""
         return state.mean
 
+    @jax_defaults()
     def _first(self, mean: np.ndarray) -> State:
         memory = self.optimizer.init(jnp.zeros(self.parameters))
         return State(mean, self.lr.initial, self.sigma.initial, memory)

@@ -12,7 +12,8 @@ from metahebb import seeds
 __all__ = ["FilterScale", "MirroredPopulation", "StartingPopulation", "pair_and_sign"]
 
 NOISE_KEPT = 2**28
-"""Bytes of noise that a worker keeps, so that the update need not make again what living made."""
+"""Bytes of noise that a worker keeps of a generation: its members' genomes are made of it, and then the update, which
+would otherwise draw the same numbers again."""
 AROUND = 0.1
 """Times the deviation of random genomes: how far from a given genome the members of a starting population lie."""
 

@@ -17,7 +17,7 @@ class Strategy(Protocol):
     """Asks for genomes, is told fitness. Its state is a pytree of arrays and numbers, or None."""
 
     def init(self) -> Any:
-        """The state before the first generation; None where that is asked of the starting genomes alone."""
+        """The state before the first generation, in which all is that it starts from."""
         ...
 
     def template(self) -> Any:

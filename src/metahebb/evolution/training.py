@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Self, TypeAlias
 
 import numpy as np
 
@@ -38,6 +39,12 @@ BARREN = 3
 CURVE_SECONDS = 60
 
 
+Metrics: TypeAlias = dict[str, float | None]
+"""A generation's line of metrics; None where there is no finite number."""
+Population: TypeAlias = MirroredPopulation | np.ndarray
+"""What a strategy asks for: a mirrored population, or genomes float32 [population, parameters]."""
+
+
 class Observer:
     """Told of a run's progress; does nothing unless overridden."""
 
@@ -47,7 +54,7 @@ class Observer:
     def lived(self, outcome: Outcome, lives: int) -> None:
         """One of a generation's so many lives has ended."""
 
-    def generation(self, metrics: dict[str, Any]) -> None:
+    def generation(self, metrics: Metrics) -> None:
         """A generation is done and written down."""
 
 
@@ -66,92 +73,140 @@ def evolve(
     *,
     workers: int | None = None,
     time_limit: float | None = None,
-    start: np.ndarray | None = None,
     observer: Observer | None = None,
 ) -> Ending:
-    """Evolve from the run's newest checkpoint, or from ``start`` or random genomes, until its end.
+    """Evolve from the run's newest checkpoint, or in a run that has none from the beginning, until its end.
 
     ``time_limit`` in seconds ends it after the generation in which it passes, and validates that one's mean. Raises
     RunError where the run cannot go on; what was written stays.
     """
-    began = drawn = time.monotonic()
+    deadline = time.monotonic() + time_limit if time_limit is not None else math.inf
     observer = observer or Observer()
     c = run.configuration
     network = network_of(c, task_of(c))
     _warn_of_zeros(network)
-    strategy = strategy_of(c, network, start)
-    if any(run.checkpoints.iterdir()):
-        now = checkpoints.load_newest(run.checkpoints, strategy)
-    else:
-        now = Checkpoint(0, strategy.init())
-        checkpoints.save(run.checkpoints, now)
-    history = run.cut_metrics(now.generation)
-    scoreboard = scoreboard_of(run)
+    strategy = strategy_of(c, network)
+    now = run.newest(strategy) or _first_checkpoint(run, strategy)
+    diary = _Diary(run, now.generation)
     observer.started(run, now.generation, network)
     reason = _reason_to_end(c, now)
     if reason is not None:
         return Ending(reason, now.generation, now.best)
-    try:
-        with Workers(c, workers) as pool:
-            # The first generation's speed is that of its lives, not of the workers' start.
-            pool.wait()
-            while reason is None:
-                generation_began = time.monotonic()
-                generation = now.generation
-                population, state = strategy.ask(now.state, generation)
-                outcomes = list(live(pool, c, population, generation, observer))
-                living = time.monotonic() - generation_began
-                fitness, metrics = fitness_of(outcomes, c)
-                barren = 0
-                if fitness is None:
-                    if (fault := why_diverged(outcomes)) != NETWORK:
-                        raise RunError(f"No life of generation {generation} had a finite fitness: {FAULTS[fault]}.")
-                    barren = now.barren + 1
-                else:
-                    state = strategy.tell(state, population, fitness, generation, pool.weighted_noise)
-                if state is not None and not np.isfinite(strategy.mean(state)).all():
-                    raise RunError(
-                        f"The search's mean is no longer finite after generation {generation}: {_smaller_steps(c)}. "
-                        "The checkpoint before it is intact."
-                    )
-                best = now.best
-                late = time_limit is not None and time.monotonic() - began >= time_limit
-                metrics = {"generation": generation, **metrics, **_search_metrics(strategy, now.state, state)}
-                if state is not None:
-                    agent = Agent(c, strategy.mean(state), {"generation": generation})
-                    agent.save(run.folder / "latest.safetensors")
-                    if (generation + 1) % c.validate_every == 0 or generation + 1 == c.generations or late:
-                        score = validate(pool, agent)
-                        metrics["validation"] = score
-                        if score is not None and (best is None or score > best):
-                            best = score
-                            Agent(c, agent.genome, {**agent.record, "validation": score}).save(
-                                run.folder / "best.safetensors"
-                            )
-                now = Checkpoint(generation + 1, state, best, barren)
-                seconds = time.monotonic() - generation_began
-                metrics |= {
-                    "seconds": round(seconds, 4),
-                    "living_seconds": round(living, 4),
-                    "steps_per_second": round(metrics["steps"] / living, 1),
-                }
-                run.add_metrics(metrics)
-                checkpoints.save(run.checkpoints, now)
-                history.append(metrics)
-                scoreboard(metrics)
-                observer.generation(metrics)
-                reason = _reason_to_end(c, now)
-                if reason is None and late:
-                    reason = "time"
-                if time.monotonic() - drawn > CURVE_SECONDS:
-                    with writing("The fitness curve", run.curve):
-                        draw_curve(history, run.curve, c.task)
-                    drawn = time.monotonic()
-    finally:
-        if history:
-            with writing("The fitness curve", run.curve):
-                draw_curve(history, run.curve, c.task)
+    with diary, Workers(c, workers) as pool:
+        # The first generation's speed is that of its lives, not of the workers' start.
+        pool.wait()
+        while reason is None:
+            began = time.monotonic()
+            population, asked = strategy.ask(now.state, now.generation)
+            outcomes = list(live(pool, c, population, now.generation, observer))
+            living = time.monotonic() - began
+            fitness, metrics = fitness_of(outcomes, c)
+            _check_environment(outcomes, now.generation)
+            after = _told(pool, strategy, now._replace(state=asked), population, fitness)
+            _check_mean(c, strategy, after)
+            late = time.monotonic() >= deadline
+            metrics |= _search_metrics(strategy, now.state, after.state)
+            after, validation = _validated(pool, run, strategy, after, late)
+            metrics |= validation | _speed(outcomes, living, time.monotonic() - began)
+            diary.write({"generation": now.generation, **metrics}, after)
+            observer.generation(diary.metrics[-1])
+            now, reason = after, _reason_to_end(c, after) or ("time" if late else None)
     return Ending(reason, now.generation, now.best)
+
+
+def _first_checkpoint(run: Run, strategy: Strategy) -> Checkpoint:
+    """For a run without any, as earlier versions made them; it is written."""
+    first = Checkpoint(0, strategy.init())
+    checkpoints.save(run.checkpoints, first, run.configuration)
+    return first
+
+
+def _check_environment(outcomes: Sequence[Outcome], generation: int) -> None:
+    """Raise RunError where no life had a finite fitness and the environment is to blame."""
+    if all(outcome.diverged for outcome in outcomes) and (fault := why_diverged(outcomes)) != NETWORK:
+        raise RunError(f"No life of generation {generation} had a finite fitness: {FAULTS[fault]}.")
+
+
+def _told(
+    pool: Workers, strategy: Strategy, now: Checkpoint, population: Population, fitness: np.ndarray | None
+) -> Checkpoint:
+    """The checkpoint after a generation: that the strategy is told its fitness, or that it had none."""
+    if fitness is None:
+        return now._replace(generation=now.generation + 1, barren=now.barren + 1)
+    state = strategy.tell(now.state, population, fitness, now.generation, pool.weighted_noise)
+    return now._replace(generation=now.generation + 1, barren=0, state=state)
+
+
+def _check_mean(c: Configuration, strategy: Strategy, after: Checkpoint) -> None:
+    """Raise RunError where the search's mean is no longer finite."""
+    if after.state is not None and not np.isfinite(strategy.mean(after.state)).all():
+        raise RunError(
+            f"The search's mean is no longer finite after generation {after.generation - 1}; the checkpoint before it "
+            f"is intact. Start a new run: {_smaller_steps(c)}."
+        )
+
+
+def _validated(
+    pool: Workers, run: Run, strategy: Strategy, after: Checkpoint, at_once: bool
+) -> tuple[Checkpoint, Metrics]:
+    """Write down the agent at the search's mean, and validate it if its turn has come, or ``at_once``.
+
+    Returns the checkpoint with the best score that there is now, and the metrics of the validation.
+    """
+    if after.state is None:
+        return after, {}
+    c = run.configuration
+    agent = Agent(c, strategy.mean(after.state), {"generation": after.generation - 1})
+    agent.save(run.folder / "latest.safetensors")
+    if after.generation % c.validate_every and after.generation != c.generations and not at_once:
+        return after, {}
+    score = validate(pool, agent)
+    if score is not None and (after.best is None or score > after.best):
+        Agent(c, agent.genome, {**agent.record, "validation": score}).save(run.folder / "best.safetensors")
+        after = after._replace(best=score)
+    return after, {"validation": score}
+
+
+class _Diary:
+    """What is written down of a run, generation by generation; a context at whose end the curve is drawn."""
+
+    def __init__(self, run: Run, generation: int) -> None:
+        """Goes on with a ``generation``: what is written of that one and later ones is struck out."""
+        self._run = run
+        self.metrics: list[Metrics] = run.cut_metrics(generation)
+        self._mirror = scoreboard_of(run)
+        self._drawn = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.metrics:
+            self._draw()
+
+    def write(self, metrics: Metrics, after: Checkpoint) -> None:
+        """Write down a generation and the checkpoint after it, and now and then the curve."""
+        self._run.add_metrics(metrics)
+        checkpoints.save(self._run.checkpoints, after, self._run.configuration)
+        self.metrics.append(metrics)
+        self._mirror(metrics)
+        if time.monotonic() - self._drawn > CURVE_SECONDS:
+            self._draw()
+
+    def _draw(self) -> None:
+        with writing("The fitness curve", self._run.curve):
+            draw_curve(self.metrics, self._run.curve, self._run.configuration.task)
+        self._drawn = time.monotonic()
+
+
+def _speed(outcomes: Sequence[Outcome], living: float, seconds: float) -> Metrics:
+    """The metrics of a generation that took so many seconds, so many of them for its lives."""
+    steps = sum(outcome.steps for outcome in outcomes)
+    return {
+        "seconds": round(seconds, 4),
+        "living_seconds": round(living, 4),
+        "steps_per_second": round(steps / living, 1),
+    }
 
 
 def _reason_to_end(c: Configuration, now: Checkpoint) -> str | None:
@@ -239,7 +294,9 @@ def lives_per_member(c: Configuration) -> int:
     return c.lives * max(len(c.morphologies), 1)
 
 
-def live(pool: Workers, c: Configuration, population: Any, generation: int, observer: Observer) -> Iterable[Outcome]:
+def live(
+    pool: Workers, c: Configuration, population: Population, generation: int, observer: Observer
+) -> Iterable[Outcome]:
     """Live a generation."""
     genomes = None
     if isinstance(population, MirroredPopulation):
@@ -276,7 +333,7 @@ def live_agent(
     return sorted(outcomes, key=lambda outcome: outcome.number)
 
 
-def fitness_of(outcomes: Sequence[Outcome], c: Configuration) -> tuple[np.ndarray | None, dict[str, Any]]:
+def fitness_of(outcomes: Sequence[Outcome], c: Configuration) -> tuple[np.ndarray | None, Metrics]:
     """The fitness that the strategy is told, float64 [population], and the metrics of a generation's lives.
 
     A diverged life scores the worst of its generation; without any finite one there is no fitness (None). The mean of a
@@ -289,7 +346,7 @@ def fitness_of(outcomes: Sequence[Outcome], c: Configuration) -> tuple[np.ndarra
         mean_square[outcome.member] = outcome.mean_square
     penalty = c.penalty * mean_square
     finite = np.isfinite(raw)
-    metrics: dict[str, Any] = {
+    metrics: Metrics = {
         "fitness_mean": None,
         "fitness_best": None,
         "fitness_deviation": None,
@@ -309,11 +366,11 @@ def fitness_of(outcomes: Sequence[Outcome], c: Configuration) -> tuple[np.ndarra
     return members - penalty, metrics
 
 
-def _search_metrics(strategy: Strategy, before: Any, after: Any) -> dict[str, Any]:
+def _search_metrics(strategy: Strategy, before: object, after: object) -> Metrics:
     if after is None:
         return {}
     mean = strategy.mean(after)
-    norms = {"mean_norm": float(np.linalg.norm(mean))}
+    norms: Metrics = {"mean_norm": float(np.linalg.norm(mean))}
     if before is not None:
         norms["update_norm"] = float(np.linalg.norm(mean - strategy.mean(before)))
         norms |= {
@@ -322,7 +379,7 @@ def _search_metrics(strategy: Strategy, before: Any, after: Any) -> dict[str, An
     return norms
 
 
-def scoreboard_of(run: Run) -> Callable[[dict[str, Any]], None]:
+def scoreboard_of(run: Run) -> Callable[[Metrics], None]:
     """Where metrics are mirrored to: TensorBoard if it is installed, else nowhere."""
     try:
         from tensorboard.summary import Writer
@@ -332,7 +389,7 @@ def scoreboard_of(run: Run) -> Callable[[dict[str, Any]], None]:
     with writing("TensorBoard's folder", folder):
         writer = Writer(str(folder))
 
-    def mirror(metrics: dict[str, Any]) -> None:
+    def mirror(metrics: Metrics) -> None:
         with writing("TensorBoard's folder", folder):
             for name, value in metrics.items():
                 if name != "generation" and value is not None:

@@ -1,33 +1,20 @@
-"""A worker process: lives the lives that it is given, and adds up noise.
+"""A worker process: the ways in and out of what ``serving`` does.
 
-Started as ``python -m metahebb.evolution.worker``; its standard input and output carry messages. It ends as soon as its
-input is closed, whatever it is doing: when its parent dies, it does not outlive it.
-
-========== ===================================== ============================================================
-from parent fields; arrays                        what it does
-========== ===================================== ============================================================
-start      configuration, render, slots          builds task and network; answers ``ready``
-population a MirroredPopulation's fields; mean    the mirrored population that later lives belong to
-live       lives; genomes (optional)             lives them; answers ``lived`` as they end
-sum        unit, first, last; weights            adds up the noise of pairs; answers ``summed``
-record     life; genome                          lives one life; answers ``moment`` at each step, then ``recorded``
-========== ===================================== ============================================================
+Started as ``python -m metahebb.evolution.worker``; its standard input and output carry messages (``protocol``). It ends
+as soon as its input is closed, whatever it is doing: when its parent dies, it does not outlive it.
 """
 
 from __future__ import annotations
 
-import collections
 import contextlib
-import dataclasses
+import functools
 import os
 import queue
 import signal
 import threading
 import traceback
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
+from typing import IO
 
 from metahebb.errors import MetahebbError
 from metahebb.evolution.messages import Message, receive, send
@@ -43,7 +30,11 @@ def main() -> None:
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(inbox, messages), daemon=True).start()
     try:
-        _serve(messages, outbox)
+        # What takes seconds to import comes only now, so that a worker whose parent is already gone ends at once.
+        _use_compilation_cache()
+        from metahebb.evolution.serving import serve
+
+        serve(messages, functools.partial(send, outbox))
     except MetahebbError as e:
         # What an environment of the user's raised is theirs to find.
         trace = traceback.format_exc() if e.__cause__ is not None else None
@@ -69,76 +60,8 @@ def _listen(inbox: IO[bytes], messages: queue.SimpleQueue[Message]) -> None:
     os._exit(0)
 
 
-def _serve(messages: queue.SimpleQueue[Message], outbox: IO[bytes]) -> None:
-    # Heavy imports only now, so that a worker whose parent is already gone ends at once.
-    _use_compilation_cache()
-    from metahebb.assembly import network_of, task_of
-    from metahebb.configuration import configuration_from_json
-    from metahebb.evolution.populations import FilterScale, MirroredPopulation
-    from metahebb.lifetimes import make_slots
-    from metahebb.lifetimes.lives import Life
-
-    start = messages.get()
-    configuration = configuration_from_json(start.fields["configuration"], "the parent's message")
-    task = task_of(configuration)
-    task = dataclasses.replace(task, slots=start.fields["slots"] or task.slots)
-    network = network_of(configuration, task)
-    slots = make_slots(network, task, task.make_world(task.slots, start.fields["render"]))
-    send(outbox, Message("ready", {"slots": task.slots}))
-
-    population: MirroredPopulation | None = None
-    waiting: collections.deque[tuple[Life, np.ndarray | None]] = collections.deque()
-    while True:
-        # Without a life to live there is nothing to do but to wait for a message.
-        while messages.qsize() or not (waiting or len(slots.living)):
-            message = messages.get()
-            fields = message.fields
-            match message.kind:
-                case "population":
-                    filter_scale = FilterScale(*fields["filter_scale"])
-                    population = MirroredPopulation(
-                        message.arrays["mean"].copy(), **{**fields, "filter_scale": filter_scale}
-                    )
-                case "live":
-                    genomes = message.arrays.get("genomes")
-                    for life in (_life(values) for values in fields["lives"]):
-                        waiting.append((life, None if genomes is None else genomes[life.member - fields["first"]]))
-                case "sum":
-                    assert population is not None
-                    pairs = range(fields["first"], fields["last"])
-                    total = population.weighted_noise(pairs, message.arrays["weights"])
-                    send(outbox, Message("summed", {"unit": fields["unit"]}, {"sum": total}))
-                case "record":
-                    for moment in slots.record(message.arrays["genome"], _life(fields["life"]), start.fields["render"]):
-                        send(outbox, _moment_message(moment))
-                    send(outbox, Message("recorded"))
-        for slot in slots.free[: len(waiting)]:
-            life, genome = waiting.popleft()
-            if genome is None:
-                assert population is not None
-                genome = population.genome(life.member)
-            slots.place(slot, genome, life)
-        if outcomes := slots.advance():
-            send(outbox, Message("lived", {"outcomes": outcomes}))
-
-
-def _life(values: Any) -> Any:
-    from metahebb.lifetimes.lives import Life
-
-    member, number, world, key, body = values
-    return Life(member, number, world, tuple(key), body)
-
-
-def _moment_message(moment: Any) -> Message:
-    arrays = {f"activities.{i}": a for i, a in enumerate(moment.activities)}
-    arrays |= {f"weights.{i}": w for i, w in enumerate(moment.weights)}
-    if moment.frame is not None:
-        arrays["frame"] = moment.frame
-    return Message("moment", {"step": moment.step, "reward": moment.reward}, arrays)
-
-
 def _use_compilation_cache() -> None:
-    """Keep compiled code between starts of the same versions."""
+    """Keep compiled code between starts of the same versions; to be called before anything is compiled."""
     import jax
     import platformdirs
 

@@ -1,7 +1,7 @@
-"""The worker processes of a run, and who lives what.
+"""The worker processes of a run, and how its work is shared out among them.
 
-Units of work go to whichever worker has room; a worker that dies is replaced and its unfinished units are done again.
-Results come back by unit, so that who did what does not matter.
+Units of work (groups of lives, sums of noise) go to whichever worker has room; a worker that dies is replaced and its
+unfinished units are done again. Results come back by unit, so that who did what does not matter.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Self, TypeAlias
 
 import jax
 import numpy as np
@@ -28,14 +28,29 @@ from metahebb.configuration import Configuration
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.messages import Message, receive, send
 from metahebb.evolution.populations import MirroredPopulation
+from metahebb.evolution.protocol import (
+    Start,
+    Sum,
+    live_message,
+    population_message,
+    read_lived,
+    read_moment,
+    read_summed,
+    record_message,
+    start_message,
+    sum_message,
+    unanswered_message,
+)
+from metahebb.jax_defaults import without_jax_settings
 from metahebb.lifetimes.lives import Life, Outcome
+from metahebb.lifetimes.slots import Moment
 from metahebb.trust import check_unchanged
 from metahebb.worlds import TracedWorld
 
 __all__ = ["Workers"]
 
 logger = logging.getLogger("metahebb")
-said = logging.getLogger("metahebb.said")
+output = logging.getLogger("metahebb.output")
 """What environments and libraries print in the workers: shown and logged, but no warning of ours."""
 
 SPARE = 4
@@ -66,16 +81,13 @@ class _Unit:
     @property
     def remaining(self) -> Message:
         """The message for what is not answered yet."""
-        if self.message.kind != "live":
-            return self.message
-        left = [life for life in self.message.fields["lives"] if (life[0], life[1]) in self.lives]
-        return Message("live", {**self.message.fields, "lives": left}, self.message.arrays)
+        return unanswered_message(self.message, self.lives) if self.lives else self.message
 
 
 class _Worker:
     """One process, its pipe, and the units that it has."""
 
-    def __init__(self, inbox: _Inbox, said: Callable[[str], None], accelerated: bool) -> None:
+    def __init__(self, inbox: _Inbox, log_output: Callable[[str], None], accelerated: bool) -> None:
         # A worker is one thread on one core, unless it has an accelerator; results do not depend on it, speed does.
         one_core = {
             "JAX_PLATFORMS": "cpu",
@@ -83,7 +95,7 @@ class _Worker:
             "PJRT_NPROC": "1",
         }
         environment = {
-            **os.environ,
+            **without_jax_settings(os.environ),
             **({} if accelerated else one_core),
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
@@ -107,7 +119,7 @@ class _Worker:
         self.slots = 0
         self.last_words: collections.deque[str] = collections.deque(maxlen=5)
         threading.Thread(target=self._listen, args=(inbox,), daemon=True).start()
-        threading.Thread(target=self._overhear, args=(said,), daemon=True).start()
+        threading.Thread(target=self._overhear, args=(log_output,), daemon=True).start()
 
     @property
     def load(self) -> int:
@@ -133,12 +145,12 @@ class _Worker:
             self.process.kill()
             self.process.wait()
 
-    def _overhear(self, said: Callable[[str], None]) -> None:
+    def _overhear(self, log_output: Callable[[str], None]) -> None:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             if text := line.decode(errors="replace").rstrip():
                 self.last_words.append(text)
-                said(text)
+                log_output(text)
 
     def _listen(self, inbox: _Inbox) -> None:
         assert self.process.stdout is not None
@@ -179,11 +191,10 @@ class Workers:
         workers = how_many(workers, self._accelerated)
         # An accelerator advances all lives at once, a core as many as suit its caches.
         slots = math.ceil(configuration.population / workers) if self._accelerated else None
-        fields = {"configuration": configuration.to_json(), "render": render, "slots": slots}
-        self._start = Message("start", fields)
+        self._start = start_message(Start(configuration, render, slots))
         self._population: Message | None = None
         self._inbox: _Inbox = queue.SimpleQueue()
-        self._said: set[str] = set()
+        self._overheard: set[str] = set()
         self._failed_starts = 0
         self._workers = [self._new() for _ in range(workers)]
 
@@ -208,9 +219,7 @@ class Workers:
 
     def set_population(self, population: MirroredPopulation) -> None:
         """Tell all workers the population that lives without genomes belong to."""
-        names = ("sigma", "seed", "generation", "filter_scale")
-        fields = {name: getattr(population, name) for name in names}
-        self._population = Message("population", fields, {"mean": population.mean})
+        self._population = population_message(population)
         for worker in self._workers:
             worker.send(self._population)
 
@@ -226,17 +235,11 @@ class Workers:
 
         def units() -> Iterator[_Unit]:
             for number, group in enumerate(groups):
-                fields: dict[str, Any] = {"lives": group}
-                arrays = {}
-                if genomes is not None:
-                    members = [life.member for life in group]
-                    fields["first"] = min(members)
-                    arrays["genomes"] = genomes[min(members) : max(members) + 1]
-                message = Message("live", fields, arrays)
-                yield _Unit(number, number // PAIRS, message, {(life.member, life.number) for life in group})
+                lives = {(life.member, life.number) for life in group}
+                yield _Unit(number, number // PAIRS, live_message(group, genomes), lives)
 
         for worker, message in self._work(units()):
-            for outcome in (Outcome(*values) for values in message.fields["outcomes"]):
+            for outcome in read_lived(message):
                 for unit in worker.units:
                     unit.lives.discard((outcome.member, outcome.number))
                 worker.units = [unit for unit in worker.units if unit.lives]
@@ -252,29 +255,31 @@ class Workers:
 
         def units() -> Iterator[_Unit]:
             for number, first in enumerate(starts):
-                last = min(first + PAIRS, len(weights))
-                fields = {"unit": number, "first": first, "last": last}
-                message = Message("sum", fields, {"weights": weights[first:last].astype(np.float32)})
-                yield _Unit(number, number, message)
+                pairs = range(first, min(first + PAIRS, len(weights)))
+                wanted = Sum(number, pairs, weights[pairs.start : pairs.stop].astype(np.float32))
+                yield _Unit(number, number, sum_message(wanted))
 
         sums: dict[int, np.ndarray] = {}
         for worker, message in self._work(units(), 2):
-            number = message.fields["unit"]
+            number, part = read_summed(message)
             worker.units = [unit for unit in worker.units if unit.number != number]
-            sums[number] = message.arrays["sum"]
+            sums[number] = part
         total = sums[0].copy()
         for number in range(1, len(starts)):
             total += sums[number]
         return total
 
-    def record(self, genome: np.ndarray, life: Life) -> Iterator[Message]:
-        """Live one life and yield a ``moment`` message per step (see ``lifetimes.slots.Moment``)."""
-        unit = _Unit(0, 0, Message("record", {"life": life}, {"genome": genome}))
+    def record(self, genome: np.ndarray, life: Life) -> Iterator[Moment]:
+        """Live one life, of a flat genome float32 [parameters], moment by moment; with pictures if workers make them.
+
+        Where a worker dies in the middle of it the moments begin again.
+        """
+        unit = _Unit(0, 0, record_message(genome, life))
         for worker, message in self._work(iter([unit]), 1):
             if message.kind == "recorded":
                 worker.units = []
             else:
-                yield message
+                yield read_moment(message)
 
     def wait(self) -> None:
         """Wait until all workers are ready."""
@@ -357,14 +362,14 @@ class Workers:
 
     def _new(self) -> _Worker:
         check_unchanged(self._configuration)
-        worker = _Worker(self._inbox, self._overheard, self._accelerated)
+        worker = _Worker(self._inbox, self._log_output, self._accelerated)
         worker.send(self._start)
         if self._population is not None:
             worker.send(self._population)
         return worker
 
-    def _overheard(self, line: str) -> None:
-        """Log what an environment or a library says, each line once: every slot of every worker repeats it."""
-        if line not in self._said:
-            self._said.add(line)
-            said.info("%s", line)
+    def _log_output(self, line: str) -> None:
+        """Log what an environment or a library prints, each line once: every slot of every worker repeats it."""
+        if line not in self._overheard:
+            self._overheard.add(line)
+            output.info("%s", line)

@@ -1,4 +1,7 @@
-"""What identifies a life, and what comes of it."""
+"""What identifies a life, and what comes of it.
+
+A life is what others call an episode or a rollout: a network in its world, from random weights to the end.
+"""
 
 from __future__ import annotations
 

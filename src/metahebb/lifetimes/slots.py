@@ -1,4 +1,4 @@
-"""Slots: the places of a batch of lives that advance together.
+"""Slots: a batch of lives that advance together, and whose places are taken by others as they end.
 
 A slot whose life has ended takes the next life from whoever drives the slots, so that short lives never wait for long
 ones. What comes of a life depends on its genome and its seeds alone: not on its slot, nor on the lives beside it.

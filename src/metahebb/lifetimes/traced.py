@@ -55,8 +55,8 @@ class TracedSlots(Slots):
     """
 
     STRETCH = 10
-    """Steps of a stretch. Lives begin between stretches only, so that a longer one wastes more steps of slots whose
-    lives have ended in it, and a shorter one is called more often: 0.1 ms a call, about twice what the waste costs."""
+    """Steps of a stretch. Each call costs 0.1 ms however few they are; but the longer a stretch is, the longer a slot
+    whose life ends within it waits for its next, half a stretch on average."""
 
     def __init__(self, network: Network, task: Task, world: TracedWorld) -> None:
         super().__init__(network, task)

@@ -38,6 +38,7 @@ from metahebb.agents import Agent
 from metahebb.assembly import configure
 from metahebb.encoders import ImageEncoder
 from metahebb.errors import UsageError, unknown
+from metahebb.files import user_path
 from metahebb.initial_weights import CO_EVOLVED
 from metahebb.networks import Network
 from metahebb.readouts import BoxReadout
@@ -242,7 +243,7 @@ def read_array(file: Path) -> np.ndarray:
     Nothing that the file names is imported or run, and reading it takes a small multiple of its own size, whatever it
     claims. Raises UsageError for a file that is missing, cut off, or holds anything else.
     """
-    if not file.is_file():
+    if not user_path("The file", file).is_file():
         raise UsageError(f"There is no file {str(file)!r}.")
     try:
         return _array_in(_pickle_in(file))

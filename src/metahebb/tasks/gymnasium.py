@@ -24,7 +24,7 @@ from metahebb.worlds.gymnasium import (
 
 __all__ = ["PREFIX", "make"]
 
-said = logging.getLogger("metahebb.said")
+output = logging.getLogger("metahebb.output")
 """shown and logged, but no warning"""
 
 PREFIX = "gymnasium:"
@@ -63,7 +63,7 @@ def make(name: str, options: Options) -> Task:
 
     def trial() -> Mapping[str, Any]:
         if options.max_steps is None and not limited:
-            said.info(
+            output.info(
                 "Environment %r has no limit of steps: a life ends after %d if it has not by itself (--max-steps).",
                 identifier,
                 MAX_STEPS,

@@ -6,10 +6,14 @@ import functools
 import importlib
 import os
 import re
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from types import ModuleType
+from typing import Any, NamedTuple, TypeAlias
 
 import gymnasium
+from gymnasium.envs.registration import EnvSpec
 
 from metahebb.errors import UsageError, unknown
 from metahebb.importing import REMEDY, import_user_module
@@ -27,7 +31,20 @@ OWN: Mapping[str, str] = {
 }
 """The tasks that metahebb brings, each imported when it is asked for."""
 
+
+class Brought(NamedTuple):
+    """What a module of the user's registers when it is imported."""
+
+    module: ModuleType
+    tasks: dict[str, MakeTask]
+    environments: dict[str, EnvSpec]
+
+
 _registered: dict[str, MakeTask] = {}
+_brought: dict[str, Brought] = {}
+"""by the module's name, as a configuration has it"""
+_importing: list[dict[str, MakeTask]] = []
+"""the tasks that have been registered by modules whose import is under way"""
 
 
 def register_task(name: str, make: MakeTask) -> None:
@@ -50,9 +67,10 @@ def register_task(name: str, make: MakeTask) -> None:
             f"{name!r} cannot be a task's name: it must be of letters, digits, '-', '_', '.' and '/', as 'my-task' is "
             f"({gymnasium_tasks.PREFIX}… are the registered environments)."
         )
-    if name in OWN or (name in _registered and _source_of(_registered[name]) != _source_of(make)):
+    tasks = _importing[-1] if _importing else _registered
+    if name in OWN or (name in tasks and _source_of(tasks[name]) != _source_of(make)):
         raise UsageError(f"There is a task {name!r} already; register yours by another name.")
-    _registered[name] = make
+    tasks[name] = make
 
 
 def make_task(name: str, options: Options | None = None, imports: Iterable[str] = ()) -> Task:
@@ -63,8 +81,7 @@ def make_task(name: str, options: Options | None = None, imports: Iterable[str] 
     """
     # Before anything starts JAX: the process that is first would take most of an accelerator's memory.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    for module in imports:
-        import_user_module(module)
+    _import(imports)
     options = options or Options()
     prefix = gymnasium_tasks.PREFIX
     if name in OWN:
@@ -84,8 +101,7 @@ def make_task(name: str, options: Options | None = None, imports: Iterable[str] 
 def describe_tasks(imports: Iterable[str] = ()) -> list[tuple[str, ...]]:
     """(name, observation, action, bodies, target) of every task, the named ones first, environments in their newest
     version; (name, reason) of those that cannot be made here."""
-    for module in imports:
-        import_user_module(module)
+    _import(imports)
     rows: list[tuple[str, ...]] = []
     for name in [*OWN, *_registered, *(f"{gymnasium_tasks.PREFIX}{identifier}" for identifier in _newest())]:
         try:
@@ -96,6 +112,32 @@ def describe_tasks(imports: Iterable[str] = ()) -> list[tuple[str, ...]]:
         target = "" if task.target is None else f"{task.target:g}"
         rows.append((name, str(task.encoder), str(task.readout), ", ".join(task.bodies), target))
     return rows
+
+
+def _import(names: Iterable[str]) -> None:
+    """Import modules of the user's; what they register is in place then, whatever other modules' has been meanwhile."""
+    by: dict[str, tuple[str, object]] = {}
+    for name in names:
+        environments = dict(gymnasium.registry)
+        _importing.append({})
+        try:
+            with warnings.catch_warnings():
+                # Of one run's modules it is refused below; those of different runs may well have the same names.
+                warnings.filterwarnings("ignore", ".*Overriding environment")
+                module = import_user_module(name)
+        finally:
+            tasks = _importing.pop()
+        if name not in _brought or _brought[name].module is not module:
+            new = {key: spec for key, spec in gymnasium.registry.items() if environments.get(key) is not spec}
+            _brought[name] = Brought(module, tasks, new)
+        brought = _brought[name]
+        entries = {key: spec.entry_point for key, spec in brought.environments.items()}
+        for key, made_by in {**brought.tasks, **entries}.items():
+            other, source = by.setdefault(key, (name, _source_of(made_by)))
+            if source != _source_of(made_by):
+                raise UsageError(f"Both {other!r} and {name!r} register {key!r}; give one of them another name.")
+        _registered.update(brought.tasks)
+        gymnasium.registry.update(brought.environments)
 
 
 def _made_by_user(name: str, options: Options) -> Task:
@@ -110,12 +152,13 @@ def _made_by_user(name: str, options: Options) -> Task:
     return task
 
 
-def _source_of(make: MakeTask) -> Any:
-    """What a function keeps when its module is loaded anew: its file and its name."""
-    if isinstance(make, functools.partial):
-        return _source_of(make.func), make.args, make.keywords
-    code = getattr(make, "__code__", None)
-    return make if code is None else (os.path.realpath(code.co_filename), code.co_qualname)
+def _source_of(made_by: Any) -> Any:
+    """What a function or a class keeps when its module is loaded anew: its file and its name."""
+    if isinstance(made_by, functools.partial):
+        return _source_of(made_by.func), made_by.args, made_by.keywords
+    file = getattr(sys.modules.get(getattr(made_by, "__module__", "")), "__file__", None)
+    name = getattr(made_by, "__qualname__", None)
+    return made_by if file is None or name is None else (os.path.realpath(file), name)
 
 
 def _newest() -> list[str]:

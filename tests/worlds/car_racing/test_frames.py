@@ -31,7 +31,7 @@ def frame_of(env: Original, state: State, steps: int) -> np.ndarray:
         jnp.array([number], jnp.float32),
         state.texture,
         jnp.asarray(stripes),
-        state.life.colours,
+        state.course.colours,
     )
     return np.asarray(draw(scene)[0])
 

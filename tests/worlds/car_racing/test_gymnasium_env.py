@@ -142,7 +142,7 @@ def test_a_lap_is_complete_at_tile_0_with_a_share_of_the_tiles() -> None:
         """Whether a life ends that comes to tile 0 after ``visited`` of its tiles."""
         world = CarRacing(lap_complete_percent=share)
         state, _ = world.reset(np.array([0]))
-        count = int(visited * state.life.track.length[0])
+        count = int(visited * state.course.track.length[0])
         tiles = jnp.arange(state.visited.shape[1])
         state = state._replace(visited=((tiles > 0) & (tiles <= count))[None], visited_count=jnp.array([count]))
         return bool(jax.jit(world.step)(state, jnp.zeros((1, 3))).ended[0])
@@ -158,7 +158,7 @@ def test_the_end_of_a_life_says_whether_the_lap_was_finished() -> None:
         state = env._state
         assert state is not None
         tiles = jnp.arange(state.visited.shape[1])
-        every = state.visited.at[finished].set(tiles < state.life.track.length[finished])
+        every = state.visited.at[finished].set(tiles < state.course.track.length[finished])
         car = state.car._replace(position=state.car.position.at[outside].add(1000))
         env._state = state._replace(visited=every, car=car)
 

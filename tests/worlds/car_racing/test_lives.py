@@ -68,7 +68,7 @@ def live_ours(world: CarRacing, seeds: range, actions: np.ndarray) -> Lives:
     rewards, terminated, origins = (np.asarray(leaf) for leaf in live(state, frames, jnp.asarray(actions)))
     ended = np.where(terminated.any(0), terminated.argmax(0), STEPS)
     rewards = np.where(np.arange(STEPS)[:, None] <= ended, rewards, 0)
-    return Lives(rewards, ended, origins[99], np.asarray(state.life.track.length))
+    return Lives(rewards, ended, origins[99], np.asarray(state.course.track.length))
 
 
 @cache

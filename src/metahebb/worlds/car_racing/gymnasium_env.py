@@ -15,7 +15,7 @@ from gymnasium.vector.utils import batch_space
 
 from metahebb.worlds.car_racing.physics import FPS
 from metahebb.worlds.car_racing.picture import draw_picture
-from metahebb.worlds.car_racing.world import CarRacing, Life, State, draw_colours, draw_life
+from metahebb.worlds.car_racing.world import CarRacing, Course, State, draw_colours, draw_course
 from metahebb.worlds.traced import put_life
 
 __all__ = ["CarRacingEnv", "CarRacingVectorEnv"]
@@ -91,10 +91,10 @@ class CarRacingEnv(gymnasium.Env[np.ndarray, Any]):
         """Begin a life; without a seed, the next one of the environment's random numbers."""
         super().reset(seed=seed)
         keep = self._colours if _keeps_colours(options) else None
-        life = draw_life(self.np_random, self.world.domain_randomize, keep)
+        course = draw_course(self.np_random, self.world.domain_randomize, keep)
         if self.world.domain_randomize:
-            self._colours = np.asarray(life.colours)
-        self._state, observation = self.world.begin([life])
+            self._colours = np.asarray(course.colours)
+        self._state, observation = self.world.begin([course])
         return np.array(observation[0]), {}
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -165,8 +165,8 @@ class CarRacingVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
                 raise ValueError(f"{len(seeds)} seeds were given for {self.num_envs} lives")
             self._rngs = [seeding.np_random(one)[0] for one in seeds]
         keep = _keeps_colours(options)
-        lives = [self._draw_life(slot, keep) for slot in range(self.num_envs)]
-        self._state, observations = self.world.begin(lives)
+        courses = [self._draw_course(slot, keep) for slot in range(self.num_envs)]
+        self._state, observations = self.world.begin(courses)
         self._ended = np.zeros(self.num_envs, bool)
         return np.array(observations), {}
 
@@ -179,8 +179,8 @@ class CarRacingVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
         self._state, observations, rewards, terminated = self._step(self._state, jnp.asarray(checked))
         begun = np.flatnonzero(self._ended)
         for slot in begun:
-            begun_life = self.world.begin([self._draw_life(int(slot))])
-            self._state, observations = put_life((self._state, observations), begun_life, int(slot))
+            newborn = self.world.begin([self._draw_course(int(slot))])
+            self._state, observations = put_life((self._state, observations), newborn, int(slot))
         # Copies, which the next step's donation cannot touch and whoever asked may write to.
         observation_array, reward_array, terminated_array = (
             np.array(leaf) for leaf in (observations, rewards, terminated)
@@ -199,7 +199,8 @@ class CarRacingVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
             return None
         return tuple(draw_picture(self._state, slot) for slot in range(self.num_envs))
 
-    def _draw_life(self, slot: int, keep_colours: bool = False) -> Life:
-        life = draw_life(self._rngs[slot], self.world.domain_randomize, self._colours[slot] if keep_colours else None)
-        self._colours[slot] = np.asarray(life.colours)
-        return life
+    def _draw_course(self, slot: int, keep_colours: bool = False) -> Course:
+        colours = self._colours[slot] if keep_colours else None
+        course = draw_course(self._rngs[slot], self.world.domain_randomize, colours)
+        self._colours[slot] = np.asarray(course.colours)
+        return course

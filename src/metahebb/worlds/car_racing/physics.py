@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-__all__ = ["FPS", "HULL", "WHEELS", "WHEEL_HALF", "Action", "Car", "advance", "place"]
+__all__ = ["FPS", "HULL", "WHEELS", "WHEEL_HALF", "Action", "Car", "drive", "place"]
 
 FPS = 50
 STEP = 1.0 / FPS
@@ -154,7 +154,7 @@ def settle(car: Car) -> Car:
     return lax.while_loop(unsettled, sweep, (car, jnp.array(0), jnp.array(False)))[0]
 
 
-def advance(car: Car, action: Action, on_road: jax.Array) -> Car:
+def drive(car: Car, action: Action, on_road: jax.Array) -> Car:
     """Move by one step. ``on_road`` bool [4]: the wheels on the road when the last step began."""
     car, force = _roll(car, action, on_road)
     car, limit = _solve_velocities(car, action, force)

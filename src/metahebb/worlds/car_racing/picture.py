@@ -64,7 +64,7 @@ def _fill(canvas: np.ndarray, corners: np.ndarray, colour: object) -> None:
 
 
 def _draw_field(canvas: np.ndarray, one: State, zoom: float) -> None:
-    track, colours = one.life.track, np.asarray(one.life.colours[0])
+    track, colours = one.course.track, np.asarray(one.course.colours[0])
     origin, angle = np.asarray(_origins(one.car)[0]), float(one.car.angle[0, 0])
     cos, sin = np.cos(angle), np.sin(angle)
 

@@ -115,7 +115,7 @@ def _walk(checkpoint_alpha: jax.Array, checkpoint_x: jax.Array, checkpoint_y: ja
     def unfinished(walk: _Walk) -> jax.Array:
         return (walk.laps <= 4) & (walk.step < MAX_STEPS)
 
-    def advance(walk: _Walk) -> _Walk:
+    def go_on(walk: _Walk) -> _Walk:
         alpha = jnp.arctan2(walk.y, walk.x)
         new_lap = walk.other_side & (alpha > 0)
         other_side = (walk.other_side & ~new_lap) | (alpha < 0)
@@ -155,7 +155,7 @@ def _walk(checkpoint_alpha: jax.Array, checkpoint_x: jax.Array, checkpoint_y: ja
         other_side=jnp.array(False),
         path=jnp.zeros((MAX_STEPS, 4)),
     )
-    return lax.while_loop(unfinished, advance, start)
+    return lax.while_loop(unfinished, go_on, start)
 
 
 def _borders(beta: jax.Array, count: jax.Array) -> jax.Array:

@@ -20,11 +20,14 @@ from metahebb.worlds.car_racing.texture import Texture, paint
 from metahebb.worlds.car_racing.tiles import NO_TILE, Tiles, Touch, lay_tiles, touch
 from metahebb.worlds.car_racing.track import MAX_TILES, PLAYFIELD, Track, draw_track
 
-__all__ = ["CarRacing", "Life", "State", "draw_colours", "draw_life", "shown_number"]
+__all__ = ["CarRacing", "Course", "State", "draw_colours", "draw_course", "shown_number"]
 
 
-class Life(NamedTuple):
-    """What a seed decides: NumPy's arrays when drawn, JAX's with the lives as first axis once lived."""
+class Course(NamedTuple):
+    """Where a life drives, which is all that its seed decides.
+
+    NumPy's arrays when drawn, JAX's with the lives as first axis once lived.
+    """
 
     track: Track
     colours: jax.Array | np.ndarray
@@ -34,7 +37,7 @@ class Life(NamedTuple):
 class State(NamedTuple):
     """Lives under way; the lives are the first axis of every leaf."""
 
-    life: Life
+    course: Course
     tiles: Tiles
     texture: Texture
     car: Car
@@ -59,11 +62,11 @@ def draw_colours(rng: np.random.Generator) -> np.ndarray:
     return np.stack([road, np.floor(field), np.floor(grass)]).astype(np.float32)
 
 
-def draw_life(rng: np.random.Generator, domain_randomize: bool, colours: np.ndarray | None = None) -> Life:
-    """All that is random in a life, in the order of the original; ``colours`` if they are to be kept."""
+def draw_course(rng: np.random.Generator, domain_randomize: bool, colours: np.ndarray | None = None) -> Course:
+    """A course, drawn in the order of the original; ``colours`` if they are to be kept."""
     if colours is None:
         colours = draw_colours(rng) if domain_randomize else COLOURS
-    return Life(colours=colours, track=draw_track(rng))
+    return Course(colours=colours, track=draw_track(rng))
 
 
 class CarRacing(TracedWorld):
@@ -110,12 +113,12 @@ class CarRacing(TracedWorld):
         if not len(seeds):
             raise ValueError("there is no seed, so there is no life to begin")
         rngs = (seeding.np_random(int(seed))[0] for seed in seeds)
-        return self.begin([draw_life(rng, self.domain_randomize) for rng in rngs])
+        return self.begin([draw_course(rng, self.domain_randomize) for rng in rngs])
 
-    def begin(self, lives: list[Life]) -> tuple[State, jax.Array]:
-        """Begin lives that are already drawn."""
+    def begin(self, courses: list[Course]) -> tuple[State, jax.Array]:
+        """Begin a life on each of these courses."""
         # Tracks are laid and painted tile by tile, which takes an accelerator longer than the host.
-        return on_host(_begin, jax.tree.map(lambda *leaves: np.stack(leaves), *lives))
+        return on_host(_begin, jax.tree.map(lambda *leaves: np.stack(leaves), *courses))
 
     def step(self, state: State, action: jax.Array) -> TracedStep:
         """Advance all lives by a fiftieth of a second. A life that has ended drives on.
@@ -128,13 +131,13 @@ class CarRacing(TracedWorld):
         unknown = jnp.isnan(action)
         action = jnp.where(unknown, 0, action)
         touched = touch(state.tiles, state.car)
-        car = jax.vmap(physics.advance)(state.car, self._controls(action), state.on_road)
+        car = jax.vmap(physics.drive)(state.car, self._controls(action), state.on_road)
         was_visited, was_count = state.visited, state.visited_count
         state = _mark(state, touched)._replace(car=car, on_road=touched.on_road, steps=state.steps + 1)
 
         # The tiles that were touched as the life began are paid for with its first step.
         paid = jnp.where(state.steps == 1, 0, was_count)
-        count = state.life.track.length
+        count = state.course.track.length
         reward = 1000.0 / count * (state.visited_count - paid) - 0.1
         first = state.visited[:, 0] & ~was_visited[:, 0]
         lap = first & (state.visited_count > self.lap_complete_percent * count)
@@ -157,16 +160,16 @@ class CarRacing(TracedWorld):
 
 
 @jax.jit
-def _begin(lives: Life) -> tuple[State, jax.Array]:
+def _begin(courses: Course) -> tuple[State, jax.Array]:
     # One life after the other: a batch of windows into textures would be gathers and scatters.
-    tiles, texture = lax.map(lambda track: (lay_tiles(track), paint(track)), lives.track)
-    x, y, beta = (values[:, 0] for values in (lives.track.x, lives.track.y, lives.track.beta))
+    tiles, texture = lax.map(lambda track: (lay_tiles(track), paint(track)), courses.track)
+    x, y, beta = (values[:, 0] for values in (courses.track.x, courses.track.y, courses.track.beta))
     car = jax.vmap(physics.place)(x, y, beta)
     steps = jnp.zeros(x.shape, jnp.int32)
     touched = touch(tiles, car)
     stripes = (jnp.arange(MAX_TILES + 1) % 3).astype(jnp.uint8).at[NO_TILE].set(0)
     state = State(
-        life=lives,
+        course=courses,
         tiles=tiles,
         texture=texture,
         car=jax.vmap(physics.settle)(car),
@@ -192,7 +195,7 @@ def _mark(state: State, touched: Touch) -> State:
 def shown_number(state: State) -> jax.Array:
     """The rewards so far, without the last step's −0.1, as a frame shows them: float32 [lives]."""
     paid_steps = jnp.maximum(state.steps - 1, 0)
-    return 1000.0 / state.life.track.length * state.visited_count - 0.1 * paid_steps
+    return 1000.0 / state.course.track.length * state.visited_count - 0.1 * paid_steps
 
 
 def _observe(state: State) -> jax.Array:
@@ -202,6 +205,6 @@ def _observe(state: State) -> jax.Array:
         shown_number(state),
         state.texture,
         state.stripes,
-        jnp.asarray(state.life.colours),
+        jnp.asarray(state.course.colours),
     )
     return draw_frames(scene)

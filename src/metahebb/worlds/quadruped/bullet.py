@@ -76,7 +76,7 @@ class BulletQuadruped:
     def settle(self, slot: int) -> None:
         """Take ``SETTLING_STEPS`` steps with an action of zero, looking at none of them."""
         for _ in range(SETTLING_STEPS):
-            self._robots[slot].advance([0.0] * ACTIONS)
+            self._robots[slot].simulate([0.0] * ACTIONS)
         with np.errstate(invalid="ignore", over="ignore"):
             self._sense(np.array([slot]))
 
@@ -91,7 +91,7 @@ class BulletQuadruped:
         torques = TORQUE * np.clip(np.where(sound[:, None], actions, 0.0).astype(np.float64), -1.0, 1.0)
         before = self._potentials[slots]
         for slot, torque in zip(slots, torques.tolist(), strict=True):
-            self._robots[slot].advance(torque)
+            self._robots[slot].simulate(torque)
         with np.errstate(invalid="ignore", over="ignore"):
             observations, finite = self._sense(slots)
             progress = self._potentials[slots] - before

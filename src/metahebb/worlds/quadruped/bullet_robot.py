@@ -99,7 +99,7 @@ class Robot(ABC):
         for joint, angle in zip(self.JOINTS, angles.tolist(), strict=True):
             bullet.resetJointState(self._body, joint, angle, 0.0, physicsClientId=client)
 
-    def advance(self, torques: list[float]) -> None:
+    def simulate(self, torques: list[float]) -> None:
         """One step of the environment under the joints' torques (N·m), held over its sub-steps."""
         bullet, client = self._bullet, self._client
         bullet.setJointMotorControlArray(

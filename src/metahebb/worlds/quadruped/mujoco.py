@@ -70,7 +70,7 @@ class MujocoQuadruped:
         """Take ``SETTLING_STEPS`` steps with an action of zero, looking at none of them."""
         slots, torques = np.array([slot]), np.zeros((1, ACTIONS))
         for _ in range(SETTLING_STEPS):
-            self._advance(slots, torques)
+            self._simulate(slots, torques)
         with np.errstate(invalid="ignore", over="ignore"):
             self._sense(slots)
 
@@ -82,7 +82,7 @@ class MujocoQuadruped:
         """
         sound = np.isfinite(actions).all(axis=1)
         before = self._potentials[slots]
-        self._advance(slots, np.where(sound[:, None], actions, 0.0))
+        self._simulate(slots, np.where(sound[:, None], actions, 0.0))
         # MuJoCo was told to leave diverged numbers as they are. NaN compares as false.
         sound &= (np.abs(self._states[slots]) < _HUGE).all(axis=1)
         with np.errstate(invalid="ignore", over="ignore"):
@@ -90,7 +90,7 @@ class MujocoQuadruped:
             progress = self._potentials[slots] - before
         return observations, np.where(sound, progress, np.nan), has_fallen(observations) | ~sound
 
-    def _advance(self, slots: np.ndarray, actions: np.ndarray) -> None:
+    def _simulate(self, slots: np.ndarray, actions: np.ndarray) -> None:
         """One step of the physics, the actions held over its sub-steps."""
         controls = np.repeat(actions[:, None].astype(np.float64), SUB_STEPS, axis=1)
         trajectories = np.empty((len(slots), SUB_STEPS, self._states.shape[1]))

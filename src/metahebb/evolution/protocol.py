@@ -1,0 +1,182 @@
+"""What a run and its workers tell each other: every kind of message, written by one function and read by another.
+
+========== ======================================= ==========================================================
+from run   fields; arrays                          what the worker does
+========== ======================================= ==========================================================
+start      configuration, render, slots            builds task and network; answers ``ready``
+population a MirroredPopulation's fields; mean     the mirrored population that later lives belong to
+live       lives, first (with genomes); genomes    lives them; answers ``lived`` as they end
+sum        unit, first, last; weights              adds up the noise of pairs; answers ``summed``
+record     life; genome                            lives one life; answers ``moment`` a step, then ``recorded``
+========== ======================================= ==========================================================
+
+A worker that cannot go on says ``failed``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from metahebb.configuration import Configuration, configuration_from_json
+from metahebb.evolution.messages import Message
+from metahebb.evolution.populations import FilterScale, MirroredPopulation
+from metahebb.lifetimes.lives import Life, Outcome
+from metahebb.lifetimes.slots import Moment
+
+__all__ = [
+    "Start",
+    "Sum",
+    "live_message",
+    "lived_message",
+    "moment_message",
+    "population_message",
+    "read_live",
+    "read_lived",
+    "read_moment",
+    "read_population",
+    "read_record",
+    "read_start",
+    "read_sum",
+    "read_summed",
+    "record_message",
+    "start_message",
+    "sum_message",
+    "summed_message",
+    "unanswered_message",
+]
+
+
+class Start(NamedTuple):
+    """What a worker is for."""
+
+    configuration: Configuration
+    render: bool
+    """whether its world makes pictures"""
+    slots: int | None
+    """how many; None for as many as the task says"""
+
+
+def start_message(start: Start) -> Message:
+    """The first message of all."""
+    return Message("start", {**start._asdict(), "configuration": start.configuration.to_json()})
+
+
+def read_start(message: Message) -> Start:
+    """What a ``start`` says."""
+    configuration = configuration_from_json(message.fields["configuration"], "the parent's message")
+    return Start(configuration, message.fields["render"], message.fields["slots"])
+
+
+def population_message(population: MirroredPopulation) -> Message:
+    """The population that lives without genomes belong to, from now on."""
+    fields = {name: getattr(population, name) for name in ("sigma", "seed", "generation", "filter_scale")}
+    return Message("population", fields, {"mean": population.mean})
+
+
+def read_population(message: Message) -> MirroredPopulation:
+    """What a ``population`` says."""
+    filter_scale = FilterScale(*message.fields["filter_scale"])
+    return MirroredPopulation(message.arrays["mean"].copy(), **{**message.fields, "filter_scale": filter_scale})
+
+
+def live_message(lives: Sequence[Life], genomes: np.ndarray | None = None) -> Message:
+    """Lives to live; ``genomes`` float32 [members, parameters], or None for those of the population."""
+    if genomes is None:
+        return Message("live", {"lives": lives})
+    members = [life.member for life in lives]
+    first, last = min(members), max(members) + 1
+    return Message("live", {"lives": lives, "first": first}, {"genomes": genomes[first:last]})
+
+
+def unanswered_message(message: Message, unanswered: Collection[tuple[int, int]]) -> Message:
+    """A ``live`` with those of its lives only whose (member, number) is ``unanswered``."""
+    left = [life for life in message.fields["lives"] if (life.member, life.number) in unanswered]
+    return Message("live", {**message.fields, "lives": left}, message.arrays)
+
+
+def read_live(message: Message) -> list[tuple[Life, np.ndarray | None]]:
+    """The lives of a ``live``, each with its flat genome if that travels with it."""
+    lives = [_life(values) for values in message.fields["lives"]]
+    if "genomes" not in message.arrays:
+        return [(life, None) for life in lives]
+    return [(life, message.arrays["genomes"][life.member - message.fields["first"]]) for life in lives]
+
+
+def lived_message(outcomes: Sequence[Outcome]) -> Message:
+    """What came of lives."""
+    return Message("lived", {"outcomes": outcomes})
+
+
+def read_lived(message: Message) -> list[Outcome]:
+    """The outcomes of a ``lived``."""
+    return [Outcome(*values) for values in message.fields["outcomes"]]
+
+
+class Sum(NamedTuple):
+    """A sum of weighted noise to be made: Σ weight·noise over the ``pairs`` of the population."""
+
+    unit: int
+    """the number of the piece of work, by which it is answered"""
+    pairs: range
+    weights: np.ndarray
+    """float32 [pairs]"""
+
+
+def sum_message(wanted: Sum) -> Message:
+    """A sum to be made."""
+    fields = {"unit": wanted.unit, "first": wanted.pairs.start, "last": wanted.pairs.stop}
+    return Message("sum", fields, {"weights": wanted.weights})
+
+
+def read_sum(message: Message) -> Sum:
+    """What a ``sum`` asks for."""
+    fields = message.fields
+    return Sum(fields["unit"], range(fields["first"], fields["last"]), message.arrays["weights"])
+
+
+def summed_message(unit: int, total: np.ndarray) -> Message:
+    """A sum that was made, float32 [parameters]."""
+    return Message("summed", {"unit": unit}, {"sum": total})
+
+
+def read_summed(message: Message) -> tuple[int, np.ndarray]:
+    """(unit, sum) of a ``summed``."""
+    return message.fields["unit"], message.arrays["sum"]
+
+
+def record_message(genome: np.ndarray, life: Life) -> Message:
+    """A life to be recorded, of a flat genome float32 [parameters]."""
+    return Message("record", {"life": life}, {"genome": genome})
+
+
+def read_record(message: Message) -> tuple[np.ndarray, Life]:
+    """(genome, life) of a ``record``."""
+    return message.arrays["genome"], _life(message.fields["life"])
+
+
+def moment_message(moment: Moment) -> Message:
+    """One step of a recorded life."""
+    arrays = {f"activities.{i}": activities for i, activities in enumerate(moment.activities)}
+    arrays |= {f"weights.{i}": weights for i, weights in enumerate(moment.weights)}
+    if moment.frame is not None:
+        arrays["frame"] = moment.frame
+    return Message("moment", {"step": moment.step, "reward": moment.reward}, arrays)
+
+
+def read_moment(message: Message) -> Moment:
+    """The step of a ``moment``."""
+    fields, arrays = message.fields, message.arrays
+    # The names are in the order of the layers.
+    activities, weights = (
+        tuple(array for name, array in arrays.items() if name.startswith(part)) for part in ("activities.", "weights.")
+    )
+    return Moment(fields["step"], fields["reward"], activities, weights, arrays.get("frame"))
+
+
+def _life(values: Sequence[int | str | Sequence[int]]) -> Life:
+    """A life as JSON has it: a list."""
+    life = Life(*values)  # type: ignore[arg-type]
+    return life._replace(key=(life.key[0], life.key[1]))
