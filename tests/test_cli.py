@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 import metahebb as package
 from metahebb import Run
 from metahebb.assembly import configure
+from metahebb.json_text import json_text
 from support import ENVIRONMENTS, PATIENCE, Answer, alive, options, result, tree, wait_for, workers_of
 
 pytestmark = [
@@ -188,16 +190,15 @@ if sys.argv[0].endswith("cli.py"):
 class Noisy(gymnasium.Env):
     observation_space, action_space = spaces.Box(-1, 1, (2,)), spaces.Box(-1, 1, (1,))
 
-    def __init__(self, reward=1.0):
+    def __init__(self):
         say("when made")
-        self.reward = reward
 
     def reset(self, *, seed=None, options=None):
         say("at reset")
         return self.observation_space.sample(), {}
 
     def step(self, action):
-        return self.observation_space.sample(), self.reward, True, False, {}
+        return self.observation_space.sample(), 2.0, True, False, {}
 
 gymnasium.register("Noisy-v0", entry_point=Noisy)
 
@@ -207,16 +208,12 @@ def grow(pre, post, weight, A):
 """
 
 
-@pytest.mark.parametrize("reward", [2.0, 1.5e308])
-def test_json_is_alone_and_valid_whatever_prints_and_however_large_a_score_is(
-    reward: float, start: Start, tmp_path: Path
-) -> None:
+def test_json_is_alone_whatever_prints(start: Start, tmp_path: Path) -> None:
     (tmp_path / "noisy.py").write_text(NOISY)
     c, _, network = configure(
         "gymnasium:Noisy-v0",
         imports=(str(tmp_path / "noisy.py"),),
         rule=f"{tmp_path / 'noisy.py'}:grow",
-        env_args={"reward": reward},
         hidden=(3,),
     )
     package.Agent(c, np.ones(network.parameters, np.float32)).save(tmp_path / "agent.safetensors")
@@ -227,13 +224,22 @@ def test_json_is_alone_and_valid_whatever_prints_and_however_large_a_score_is(
         for where in ("at import", "at exit", "when made", "at reset", "in a rule"):
             assert f"{verb} {where}" in err
 
+    assert json.loads(out)["scores"] == [2, 2]
+    assert out.count("\n") == 1
+
+
+def test_numbers_that_json_has_not_are_null() -> None:
+    evaluation = package.Evaluation(np.array([1.5e308, 1.5e308, np.inf]), 0, 3, 0.5)
+    with np.errstate(all="ignore"):
+        text = json_text({"evolved": evaluation.to_json(), "rest": (np.float64("nan"), -math.inf, "NaN", True, 2**70)})
+
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
-    scores = json.loads(out, parse_constant=refuse)
-    assert out.count("\n") == 1
-    assert scores["scores"] == [reward, reward]
-    assert scores["mean"] == (2 if reward == 2 else None)
+    read = json.loads(text, parse_constant=refuse)
+    assert read["evolved"]["scores"] == [1.5e308, 1.5e308, None]
+    assert (read["evolved"]["mean"], read["evolved"]["median"]) == (None, 1.5e308)
+    assert read["rest"] == [None, None, "NaN", True, 2**70]
 
 
 def test_what_an_environment_prints_is_shown_as_it_is_and_once(metahebb: Callable[..., Answer], tmp_path: Path) -> None:
