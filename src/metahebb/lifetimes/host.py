@@ -66,9 +66,8 @@ class HostSlots(Slots):
 
     def _step_world(self, living: np.ndarray, actions: np.ndarray, finite: np.ndarray) -> list[Outcome]:
         """Step the worlds of the ``living`` slots whose outputs are ``finite``; the lives that ended."""
-        if self._observation.dtype == np.float32:
-            seen = self._observation[living].reshape(len(living), -1)
-            for slot in living[~np.isfinite(seen).all(axis=1)]:
+        if self._observation.dtype == np.float32 and not np.isfinite(self._observation).all():
+            for slot in living[~np.isfinite(self._observation[living]).reshape(len(living), -1).all(axis=1)]:
                 # From here on it is not the network that brings infinity into its weights.
                 self._fault[slot] = OBSERVATION
         acting, ended = living[finite], living[~finite]
