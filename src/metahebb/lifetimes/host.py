@@ -77,10 +77,12 @@ class HostSlots(Slots):
             self._observation[acting] = observations
             self._fitness[acting] += rewards
             endless = ~(np.abs(self._fitness[acting]) <= LARGEST)
-            for slot in acting[endless]:
-                self._fault[slot] = REWARD
-                self._fitness[slot] = np.nan
-            ended = np.union1d(ended, acting[over | endless])
+            over |= endless
+            if over.any():
+                for slot in acting[endless]:
+                    self._fault[slot] = REWARD
+                    self._fitness[slot] = np.nan
+                ended = np.union1d(ended, acting[over])
         self._age[living] += 1
         return [self._end(int(slot)) for slot in ended]
 
