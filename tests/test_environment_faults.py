@@ -19,7 +19,7 @@ SMALL = options(hidden=4, population=2, generations=1, validation_lives=1, worke
 NOT_FINITE = ("a reward of NaN", "a huge reward", "an observation of NaN")
 
 SAYS = {
-    "four values": "a wrong number of values|expected 5, got 4|(observation, reward, terminated, truncated, info)",
+    "four values": "returned a wrong number of values|(observation, reward, terminated, truncated, info)",
     "a reward of shape (1,)": "gave an array of shape (1,) for a reward|one real number",
     "a reward of None": "gave None for a reward|one real number",
     "a reward of text": "gave str 'much' for a reward",

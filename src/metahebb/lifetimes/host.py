@@ -68,19 +68,20 @@ class HostSlots(Slots):
             observations, rewards[finite], over = self._world.step(acting, np.asarray(lived.action)[acting])
             self._observation[acting] = observations
             endless = ~(np.abs(self._fitness[acting] + rewards[finite]) <= LARGEST)
-            for slot in acting[endless]:
-                self._fault[slot] = REWARD
-            rewards[finite] = np.where(endless, np.nan, rewards[finite])
-            ended = np.union1d(ended, acting[over | endless])
+            over = over | endless
+            if over.any():
+                for slot in acting[endless]:
+                    self._fault[slot] = REWARD
+                rewards[finite] = np.where(endless, np.nan, rewards[finite])
+                ended = np.union1d(ended, acting[over])
         self._fitness[living] += rewards
         self._age[living] += 1
         return lived, rewards, ended
 
     def _look_for_faults(self, living: np.ndarray) -> None:
         """Note whose observations are not finite: what follows is not their network's fault."""
-        if self._observation.dtype == np.float32:
-            seen = self._observation[living].reshape(len(living), -1)
-            for slot in living[~np.isfinite(seen).all(axis=1)]:
+        if self._observation.dtype == np.float32 and not np.isfinite(self._observation).all():
+            for slot in living[~np.isfinite(self._observation[living]).reshape(len(living), -1).all(axis=1)]:
                 self._fault[slot] = OBSERVATION
 
 

@@ -21,9 +21,9 @@ from metahebb.errors import MetahebbError, RunError, UsageError
 __all__ = [
     "FaultError",
     "blame",
+    "check_step",
     "checked_reset",
     "checked_reward",
-    "checked_step",
     "ctrl_c_told_apart",
     "is_the_users",
     "missing",
@@ -36,7 +36,8 @@ RESET = "Gymnasium asks for reset(seed=…, options=…), which returns (observa
 STEP = "Gymnasium asks for (observation, reward, terminated, truncated, info)."
 REWARD = "Gymnasium asks for a reward that is one real number."
 
-_FLAGS = (bool, np.bool_)
+FLOATS = frozenset({float, int, np.float64, np.float32})
+"""the rewards that need no second look"""
 
 
 class FaultError(Exception):
@@ -54,15 +55,16 @@ def checked_reset(result: Any) -> Any:
     return result[0]
 
 
-def checked_step(result: Any) -> tuple[Any, Any, bool, dict[str, Any]]:
-    """(observation, reward, ended, info) of what ``step`` returned; raises FaultError."""
+def check_step(result: Any) -> None:
+    """Raise FaultError for what ``step`` must not return; the observation and the reward are looked at elsewhere."""
     if not (isinstance(result, tuple | list) and len(result) == 5):
         raise FaultError(f"returned {_described(result)}. {STEP}")
-    observation, reward, terminated, truncated, info = result
-    if not isinstance(info, dict):
-        raise FaultError(f"returned {_described(info)} for info. Gymnasium asks for a dict.")
-    ended = _flag("terminated", terminated), _flag("truncated", truncated)
-    return observation, reward, any(ended), info
+    for name, flag in (("terminated", result[2]), ("truncated", result[3])):
+        # Zeros, ones and arrays of one truth value are meant as such; None and lists are mistakes.
+        if np.shape(flag) != () or np.asarray(flag).dtype.kind not in "biu":
+            raise FaultError(f"returned {_described(flag)} for {name}. Gymnasium asks for a bool.")
+    if not isinstance(result[4], dict):
+        raise FaultError(f"returned {_described(result[4])} for info. Gymnasium asks for a dict.")
 
 
 def checked_reward(reward: Any) -> float:
@@ -75,15 +77,6 @@ def checked_reward(reward: Any) -> float:
         return math.inf
     except (TypeError, ValueError) as e:
         raise FaultError(f"gave {_described(reward)} for a reward. {REWARD}") from e
-
-
-def _flag(name: str, value: Any) -> bool:
-    if value.__class__ in _FLAGS:
-        return bool(value)
-    # Zeros, ones and arrays of one truth value are meant as such; None and lists are mistakes.
-    if np.shape(value) == () and np.asarray(value).dtype.kind in "biu":
-        return bool(value)
-    raise FaultError(f"returned {_described(value)} for {name}. Gymnasium asks for a bool.")
 
 
 def blame(error: BaseException, name: str, where: str) -> NoReturn:

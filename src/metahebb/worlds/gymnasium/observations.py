@@ -45,6 +45,11 @@ class Reader(Protocol):
         """What a user should know of what the network sees."""
         ...
 
+    @property
+    def plain(self) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
+        """The shape and dtype of arrays that need not be read, since they would come out as they are."""
+        ...
+
     def __call__(self, observation: Any) -> Any: ...
 
 
@@ -54,6 +59,7 @@ class NumberReader:
 
     declared: spaces.Discrete
     remarks: tuple[str, ...] = ()
+    plain: None = None
 
     @property
     def space(self) -> spaces.Discrete:
@@ -75,6 +81,11 @@ class VectorReader:
     remarks: tuple[str, ...] = ()
 
     @property
+    def plain(self) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
+        shape, dtype = self.declared.shape, self.declared.dtype
+        return None if shape is None or dtype is None or len(shape) != 1 else (shape, dtype)
+
+    @property
     def space(self) -> spaces.Box:
         return _vector(int(np.prod(self.declared.shape or ())))
 
@@ -89,6 +100,7 @@ class OneHotReader:
 
     declared: spaces.MultiDiscrete | spaces.Discrete
     remarks: tuple[str, ...] = ()
+    plain: None = None
 
     @property
     def space(self) -> spaces.Box:
@@ -118,6 +130,11 @@ class ImageReader:
     remarks: tuple[str, ...] = ()
 
     @property
+    def plain(self) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
+        in_order = self.axes == (0, 1, 2) and self.declared.dtype == np.uint8
+        return (self.shape, self.declared.dtype) if in_order else None
+
+    @property
     def space(self) -> spaces.Box:
         kind = np.uint8 if self.declared.dtype == np.uint8 else np.float32
         return spaces.Box(0 if self.declared.low.min() >= 0 else -self.largest, self.largest, self.shape, kind)
@@ -138,6 +155,7 @@ class PartsReader:
     parts: tuple[tuple[tuple[Any, ...], Reader], ...]
     """each with the keys that lead to it"""
     remarks: tuple[str, ...] = ()
+    plain: None = None
 
     @property
     def space(self) -> gymnasium.Space[Any]:
@@ -189,7 +207,7 @@ def stacked(space: gymnasium.Space[Any], frames: int) -> gymnasium.Space[Any]:
 
     Raises UsageError for whole numbers, which cannot be stacked.
     """
-    if frames == 1:
+    if frames <= 1:
         return space
     if not isinstance(space, spaces.Box):
         raise UsageError(f"--frame-stack needs observations of Box spaces or of several parts; this one is {space}.")

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from metahebb.worlds import HostWorld
 from metahebb.worlds.gymnasium.environments import Environment
-from metahebb.worlds.gymnasium.faults import blame, checked_reset, checked_reward, checked_step
+from metahebb.worlds.gymnasium.faults import FLOATS, blame, check_step, checked_reset, checked_reward
 from metahebb.worlds.gymnasium.observations import reader_for, stacked
 from metahebb.worlds.gymnasium.pictures import as_picture
 
@@ -39,12 +39,15 @@ class GymnasiumWorld(HostWorld):
         self.name = first.spec.id if first.spec is not None else type(first.unwrapped).__name__
         self.action_space = first.action_space
         self._read = reader_for(first.observation_space)
+        self._plain = self._read.plain or (None, None)
         self.remarks = self._read.remarks
         self.observation_space = stacked(self._read.space, frame_stack)
-        self._frames = None if frame_stack == 1 else self._empty(slots)
+        self._frames = None if frame_stack <= 1 else self._empty(slots)
         self._seeds = np.zeros(slots, np.int64)
         self._ages = np.zeros(slots, np.int64)
         self._used = np.zeros(slots, bool)
+        self._newborn: set[int] = set()
+        """the slots whose lives have not made a step: of these, all of what is returned is checked"""
 
     def reset(self, slot: int, seed: int, body: str = "") -> np.ndarray:
         """Begin a life: the environment is reset with the seed."""
@@ -52,6 +55,7 @@ class GymnasiumWorld(HostWorld):
         if environment is None or (self._fresh and self._used[slot]):
             environment = self._replaced(slot)
         self._seeds[slot], self._ages[slot], self._used[slot] = seed, 0, True
+        self._newborn.add(slot)
         try:
             observation = self._read(checked_reset(environment.reset(seed=seed)))
         except BaseException as error:
@@ -67,15 +71,21 @@ class GymnasiumWorld(HostWorld):
         rewards = np.empty(len(slots))
         ended = np.empty(len(slots), bool)
         self._ages[slots] += 1
+        shape, dtype = self._plain
+        environments: list[Any] = self._environments
         slot = 0
         try:
             for i, (slot, action) in enumerate(zip(slots.tolist(), self._actions(actions), strict=True)):
-                observation, reward, ended[i], _ = checked_step(self._environment(slot).step(action))
-                rewards[i] = reward if reward.__class__ is float else checked_reward(reward)
-                if self._frames is None:
-                    observations[i] = self._read(observation)
-                else:
-                    observations[i] = self._pushed(slot, self._read(observation))
+                result = environments[slot].step(action)
+                if slot in self._newborn:
+                    check_step(result)
+                    self._newborn.discard(slot)
+                observation, reward, terminated, truncated, _ = result
+                rewards[i] = reward if type(reward) in FLOATS else checked_reward(reward)
+                ended[i] = terminated or truncated
+                if observation.__class__ is not np.ndarray or observation.shape != shape or observation.dtype != dtype:
+                    observation = self._read(observation)
+                observations[i] = observation if self._frames is None else self._pushed(slot, observation)
         except BaseException as error:
             self._blame(error, slot)
         return observations, rewards, ended
