@@ -213,14 +213,8 @@ PATHS: dict[str, list[str]] = {
     "a film": ["watch", "agent.safetensors", "--video", "{}.mp4"],
     "an agent to write": ["import-reference", "nothing.dat", "--out", "{}.safetensors"],
     "a reference's file": [
-        "import-reference",
-        "{}.dat",
-        "--rule",
-        "A",
-        "--task",
-        "quadruped-bullet",
-        "--initial-weights",
-        "zeros",
+        *("import-reference", "{}.dat", "--out", "new.safetensors"),
+        *("--rule", "A", "--task", "quadruped-bullet", "--initial-weights", "zeros"),
     ],
     "a rule of a configuration": ["train", "--config", "long-rule.json"],
     "a module of a configuration": ["train", "--config", "long-import.json"],
@@ -423,7 +417,7 @@ def test_json_beyond_all_bounds_is_no_configuration(content: str, here: Path, me
     assert (code, out) == (2, "")
 
 
-@pytest.mark.parametrize("setting", ["population", "sigma", "target", "seed", "penalty"])
+@pytest.mark.parametrize("setting", ["sigma", "target", "seed", "penalty"])
 def test_a_number_that_no_float_holds_is_refused(setting: str, here: Path, metahebb: Callable[..., Answer]) -> None:
     written = json.loads((here / "run" / "config.json").read_text())
     (here / "huge.json").write_text(json.dumps(written | {setting: 10**400}))
