@@ -75,14 +75,6 @@ def test_what_a_run_starts_from_is_in_its_folder_when_that_appears(undisturbed: 
     assert result(prepared.folder)["metrics"][0] != result(undisturbed.folder)["metrics"][0]
 
 
-def test_a_strategy_that_cannot_start_from_an_agent_says_so(undisturbed: Run, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"'DifferentialEvolution' begins with a random population.*--from"):
-        metahebb.api.prepare(
-            TASK, run=tmp_path / "run", start_from=undisturbed.best, strategy="DifferentialEvolution", **SETTINGS
-        )
-    assert tree(tmp_path) == {}
-
-
 @pytest.mark.parametrize("kept", ["metrics.jsonl", "best.safetensors", "latest.safetensors"])
 def test_a_run_without_checkpoints_does_not_overwrite_what_it_has_come_to(copy: Path, kept: str) -> None:
     forget_all(copy)
