@@ -139,9 +139,10 @@ class Flag(Kind):
     parameter = bool
 
     def read(self, option: str, value: Any) -> bool:
-        if not isinstance(value, bool):
+        plain = _plain(value)
+        if not isinstance(plain, bool):
             raise self.refusal(option, value)
-        return value
+        return plain
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,7 @@ class Sizes(Kind):
     what = "whole numbers, 1 or more, such as 128,64"
 
     def read(self, option: str, value: Any) -> tuple[int, ...]:
+        value = _plain(value)
         if not isinstance(value, tuple | list):
             raise self.refusal(option, value)
         try:
@@ -204,7 +206,17 @@ class Pairs(Kind):
     def read(self, option: str, value: Any) -> Mapping[str, Any]:
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
             raise self.refusal(option, value)
-        return dict(value)
+        pairs: dict[str, Any] = {}
+        for key, item in value.items():
+            try:
+                # As workers and files have it.
+                pairs[key] = json.loads(json.dumps(item, default=_plain))
+            except (TypeError, ValueError, RecursionError):
+                raise UsageError(
+                    f"--{option} {key} is {type(item).__name__}, which no file can hold; it must be a number, a text, "
+                    "True, False, None, or a list or dictionary of these."
+                ) from None
+        return pairs
 
     def parse(self, option: str, given: Sequence[str]) -> Mapping[str, Any]:
         """Values are JSON where they can be read as such, else Python's constants, else text."""
@@ -218,6 +230,13 @@ class Pairs(Kind):
             except (ValueError, RecursionError):
                 pairs[key] = {"True": True, "False": False, "None": None}.get(value, value)
         return pairs
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars and arrays as Python's own numbers and lists, a path as text; nothing else is changed."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.tolist() if hasattr(value, "dtype") and hasattr(value, "tolist") else value
 
 
 @dataclass(frozen=True)
