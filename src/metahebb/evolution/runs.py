@@ -94,7 +94,7 @@ class Run:
     def add_metrics(self, line: Mapping[str, Any]) -> None:
         """Append a generation's line."""
         path = self.folder / "metrics.jsonl"
-        with writing("The metrics", path), open(path, "a") as file:
+        with writing("The metrics", path), open(path, "a", encoding="utf-8") as file:
             file.write(json_text(line) + "\n")
 
     def cut_metrics(self, generations: int) -> list[dict[str, Any]]:
@@ -167,6 +167,9 @@ class Run:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Hold the folder for one process; raises UsageError if another holds it, or if it cannot be written."""
+        for folder in (self.folder, self.checkpoints):
+            if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+                raise UsageError(f"The run {quoted(self.folder)} cannot be written: {quoted(folder)} is closed to you.")
         lock = FileLock(self.folder / ".lock")
         try:
             lock.acquire(blocking=False)
@@ -195,7 +198,7 @@ class Run:
     @contextlib.contextmanager
     def _logged(self) -> Iterator[None]:
         with writing("The log", self.folder / "log.txt"):
-            handler = _Log(self.folder / "log.txt")
+            handler = _Log(self.folder / "log.txt", encoding="utf-8", errors="backslashreplace")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         level = logger.level
         logger.addHandler(handler)
