@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import itertools
+import logging
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.table import Column, Table
@@ -17,9 +21,10 @@ from rich.text import Text
 
 from metahebb import __version__
 from metahebb.configuration import SETTINGS
-from metahebb.errors import MetahebbError, UsageError
+from metahebb.errors import MetahebbError, UsageError, quoted, raised
+from metahebb.files import reason_of
 from metahebb.json_text import json_text
-from metahebb.printing import console
+from metahebb.printing import Stream, console, standard_streams
 from metahebb.settings import Name, Setting
 
 if TYPE_CHECKING:
@@ -38,7 +43,7 @@ app = typer.Typer(
 )
 stderr = console(stderr=True)
 # Nobody resizes a file or a pipe: tables get the room that they need there.
-stdout = console(width=None if sys.stdout.isatty() else 140)
+stdout = console(width=None if os.isatty(1) else 140)
 
 Workers = Annotated[int | None, typer.Option(help="Worker processes; default one per core.", show_default=False)]
 Imports = Annotated[
@@ -62,32 +67,66 @@ def main() -> NoReturn:
     """Run the command: errors are one sentence on standard error and an exit code."""
     # pygame greets on standard output, which may be JSON.
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "hide")
+    # The command draws into files alone; a backend that is not there would keep matplotlib from being imported.
+    os.environ["MPLBACKEND"] = "agg"
+    # Where it keeps its fonts is of no interest.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     command = typer.main.get_command(app)
     if sys.argv[1:2] == ["train"] and {"--help", "-h"} & {*sys.argv}:
         _list_accepted_names(command.commands["train"].params)  # type: ignore[attr-defined]
-    try:
-        code = command.main(standalone_mode=False)
-    except MetahebbError as e:
-        _fail(str(e), e.exit_code)
-    except KeyboardInterrupt:
-        _fail("Interrupted.", 130)
-    except Exception as e:
-        # Typer's own complaints about the command line know their sentence and their code.
-        if not hasattr(e, "format_message"):
-            raise
-        if sentence := _not_a_number(e) or e.format_message():
-            _fail(sentence, getattr(e, "exit_code", 2))
-        sys.exit(0)
+    with standard_streams() as out:
+        try:
+            _check_working_directory()
+            code = command.main(standalone_mode=False)
+            out.finish()
+        except MetahebbError as e:
+            _fail(str(e), e.exit_code)
+        except KeyboardInterrupt:
+            _fail("Interrupted.", 130)
+        except Exception as e:
+            # Typer's own complaints about the command line know their sentence and their code.
+            if not hasattr(e, "format_message"):
+                _fail(f"{raised(e).rstrip('.')}. {_kept(e)}", 1)
+            if sentence := _not_a_number(e) or e.format_message():
+                _fail(sentence, getattr(e, "exit_code", 2))
+            sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _claim_standard_output() -> IO[str]:
+def _check_working_directory() -> None:
+    try:
+        os.getcwd()
+    except OSError as e:
+        raise UsageError(f"The working directory is gone ({reason_of(e)}): go to one that exists.") from e
+
+
+def _kept(error: Exception) -> str:
+    """Write down the traceback of what nobody has thought of, for a report; the sentence that says where."""
+    import platformdirs
+
+    report = "That was not foreseen; please report it"
+    text = f"metahebb {__version__}: {' '.join(sys.argv)!a}\n\n{''.join(traceback.format_exception(error))}"
+    with contextlib.suppress(Exception):
+        # Where nobody's home is known, as in a container whose user has no entry, among temporary files.
+        folder: Path | None = None
+        with contextlib.suppress(OSError, RuntimeError):
+            folder = Path(platformdirs.user_log_dir("metahebb"))
+            folder.mkdir(parents=True, exist_ok=True)
+        usable = folder is not None and folder.is_absolute() and os.access(folder, os.W_OK)
+        descriptor, name = tempfile.mkstemp(".txt", "traceback-", folder if usable else None)
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        return f"{report}: the traceback is in {quoted(name)}."
+    return f"{report}."
+
+
+def _claim_standard_output() -> Stream:
     """Standard output; whatever prints from now on, to the end of the process, does so on standard error.
 
     Rules, environments and libraries print as they like, when they are imported, in C, and when the process ends.
     """
     sys.stdout.flush()
-    out = os.fdopen(os.dup(1), "w")
+    out = Stream(os.dup(1), sys.stdout)
     os.dup2(2, 1)
     return out
 
@@ -269,7 +308,8 @@ def evaluate(
         described = {
             name: {"simulator": simulator, "body": body or None, **e.to_json()} for name, (body, e) in rows.items()
         }
-        print(json_text(described if len(rows) > 1 else described.popitem()[1]), file=out, flush=True)
+        print(json_text(described if len(rows) > 1 else described.popitem()[1]), file=out)
+        out.finish()
         return
     where = f", simulator {simulator}" if simulator else ""
     table = Table(title=f"{loaded.configuration.task}{where}: {lives} fresh lives", title_justify="left")
