@@ -22,7 +22,7 @@ import safetensors.numpy
 
 from metahebb.configuration import FORMAT, Configuration, bodies_of, configuration_from_json, network_of, task_of
 from metahebb.errors import UsageError
-from metahebb.files import copy_beside, read_file, user_path, write_file
+from metahebb.files import check_file, copy_beside, read_file, user_path, write_file
 from metahebb.networks import Network
 from metahebb.tasks import Task
 
@@ -115,8 +115,7 @@ def load_agent(path: str | Path) -> Agent:
             raise UsageError(f"{str(path)!r} has no agent yet: a run writes one after its first generation.")
     if not path.exists():
         raise UsageError(f"There is no agent or run at {str(path)!r}.")
-    if not path.is_file():
-        raise UsageError(f"The agent {str(path)!r} is not a file.")
+    check_file("The agent", path)
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
