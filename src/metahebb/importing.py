@@ -19,7 +19,7 @@ from types import ModuleType
 import gymnasium
 
 from metahebb.errors import UsageError, raised
-from metahebb.files import user_path
+from metahebb.files import check_file, user_path
 
 __all__ = ["REMEDY", "import_user_module", "load_file", "locate_user_module"]
 
@@ -44,6 +44,7 @@ def import_user_module(name: str) -> ModuleType:
         if name.endswith(".py"):
             if not user_path("--import", os.path.expanduser(name)).is_file():
                 raise UsageError(f"--import {name!r}: there is no such file.")
+            check_file("--import", os.path.expanduser(name))
             return load_file(Path(name))
         if importlib.util.find_spec(name.partition(".")[0]) is not None:
             return importlib.import_module(name)

@@ -31,7 +31,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from metahebb.errors import UsageError, quoted, raised, unknown
-from metahebb.files import user_path
+from metahebb.files import check_file, user_path
 from metahebb.importing import load_file
 from metahebb.jax_defaults import jax_defaults
 
@@ -173,6 +173,7 @@ def load_rule(name: str, folder: Path | None = None) -> Rule:
     path = user_path("The rule's file", (folder or Path.cwd()) / os.path.expanduser(file))
     if not path.is_file():
         raise UsageError(f"Rule {name!r}: there is no file {str(path)!r}.")
+    check_file("The rule's file", path)
     try:
         module = load_file(path)
     except UsageError:
