@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -218,7 +217,7 @@ def train(
         workers=workers,
         **options,
     )
-    go_on(made, workers=workers, time_limit=time_limit, observer=observer, new=True)
+    go_on(made, workers=workers, time_limit=time_limit, observer=observer)
     return made
 
 
@@ -294,20 +293,19 @@ def go_on(
     workers: int | None = None,
     time_limit: float | None = None,
     observer: Observer | None = None,
-    new: bool = False,
 ) -> Ending:
     """Evolve an opened run, holding its folder; ``time_limit`` in minutes.
 
-    A ``new`` run's folder is removed where only the workers can tell that the input is bad, as with a task that they do
-    not know because the calling script has registered it.
+    The folder of a run that was made just now is removed where only the workers can tell that the input is bad, as with
+    a task that they do not know because the calling script has registered it.
     """
     seconds = None if time_limit is None else 60 * time_limit
     with contextlib.ExitStack() as afterwards, run.opened():
         try:
             return evolve(run, workers=workers, time_limit=seconds, observer=observer)
         except UsageError:
-            if new and not run.metrics():
-                afterwards.callback(shutil.rmtree, run.folder, ignore_errors=True)
+            if not run.metrics():
+                afterwards.callback(run.remove)
             raise
 
 

@@ -242,7 +242,7 @@ def train(
     else:
         made = api.reopen(resume, generations, workers, trust_code=trust_code)
     with showing(made, time_limit) as observer:
-        ending = api.go_on(made, workers=workers, time_limit=time_limit, observer=observer, new=resume is None)
+        ending = api.go_on(made, workers=workers, time_limit=time_limit, observer=observer)
     reasons = {
         "generations": f"All {made.configuration.generations} generations are done",
         "target": f"The validation reached the target of {made.configuration.target:g}"

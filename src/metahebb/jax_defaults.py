@@ -29,7 +29,7 @@ def start_jax() -> None:
     try:
         jax.default_backend()
     except (RuntimeError, AssertionError) as e:
-        given = jax.config.read("jax_platforms")
+        given = jax.config.jax_platforms  # type: ignore[attr-defined]
         # It asserts that there is one.
         reason = raised(e) if str(e) else "there is no such device here"
         raise UsageError(f"JAX does not start with JAX_PLATFORMS={given!r}: {reason}; with cpu it would.") from e

@@ -67,6 +67,16 @@ class Run:
 
     folder: Path
     configuration: Configuration
+    made: tuple[Path, ...] = dataclasses.field(default=(), compare=False, repr=False)
+    """the folders that were made for it, the innermost first; none for a run that was opened"""
+
+    def remove(self) -> None:
+        """Remove a run that this process has made, and the folders that were made for it."""
+        for folder in self.made[:1]:
+            shutil.rmtree(folder, ignore_errors=True)
+        for parent in self.made[1:]:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
 
     @property
     def checkpoints(self) -> Path:
@@ -284,7 +294,7 @@ def create_run(configuration: Configuration, folder: Path | None, first: Checkpo
             # With the run in it, it stays.
             with contextlib.suppress(OSError):
                 parent.rmdir()
-    return Run(made, located(saved, made, _called(made)))
+    return Run(made, located(saved, made, _called(made)), (made, *missing))
 
 
 def _renamed(temporary: Path, folders: Iterable[Path]) -> Path:
