@@ -25,7 +25,7 @@ from metahebb.errors import MetahebbError, UsageError, quoted, raised
 from metahebb.files import reason_of
 from metahebb.json_text import json_text
 from metahebb.printing import Stream, console, standard_streams
-from metahebb.settings import Name, Setting
+from metahebb.settings import Flag, Name, Setting
 
 if TYPE_CHECKING:
     from metahebb.agents import Agent
@@ -36,6 +36,7 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="metahebb",
     help="Evolve plasticity rules for neural networks that start every life from random weights.",
+    epilog="To begin with: metahebb train gymnasium:CartPole-v1",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -45,22 +46,25 @@ stderr = console(stderr=True)
 # Nobody resizes a file or a pipe: tables get the room that they need there.
 stdout = console(width=None if os.isatty(1) else 140)
 
-Workers = Annotated[int | None, typer.Option(help="Worker processes; default one per core.", show_default=False)]
+Workers = Annotated[
+    int | None, typer.Option(metavar="NUMBER", help="Worker processes; default one per core.", show_default=False)
+]
 Imports = Annotated[
     list[str] | None,
-    typer.Option(
-        "--import", help="A module (or .py file) that registers tasks or environments of your own.", show_default=False
-    ),
+    typer.Option("--import", metavar="TEXT", help=SETTINGS["imports"].help, show_default=False),
 ]
 SIMULATOR = SETTINGS["simulator"].help
+PRESET = "Published settings: paper, those of Najarro & Risi (2020)."
+TASK = "Such as car-racing or gymnasium:CartPole-v1; `metahebb tasks` lists them."
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.", show_default=False)]
 TrustCode = Annotated[
     bool,
     typer.Option(
-        "--trust-code", help="Run Python code that it brings, which you have not trained with.", show_default=False
+        "--trust-code",
+        help="Run the Python code that a run or an agent brings, though you have not trained with it.",
+        show_default=False,
     ),
 ]
-Seed = Annotated[int | None, typer.Option(help="Where all randomness comes from.", show_default=False)]
 
 
 def main() -> NoReturn:
@@ -73,7 +77,7 @@ def main() -> NoReturn:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     command = typer.main.get_command(app)
     if sys.argv[1:2] == ["train"] and {"--help", "-h"} & {*sys.argv}:
-        _list_accepted_names(command.commands["train"].params)  # type: ignore[attr-defined]
+        _complete_help(command.commands["train"].params)  # type: ignore[attr-defined]
     with standard_streams() as out:
         try:
             _check_working_directory()
@@ -168,17 +172,21 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
 def _option_of(setting: Setting) -> inspect.Parameter:
     name = f"--{setting.option}"
     names = f"{name}/--no-{setting.option}" if setting.kind.parameter is bool else name
-    option = typer.Option(names, help=setting.help, show_default=False, rich_help_panel=setting.group.value)
-    annotation: Any = Annotated[setting.kind.parameter | None, option]
+    kind, panel = setting.kind, setting.group.value
+    option = typer.Option(names, metavar=kind.metavar, help=setting.help, show_default=False, rich_help_panel=panel)
+    annotation: Any = Annotated[kind.parameter | None, option]
     return inspect.Parameter(setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _list_accepted_names(parameters: Iterable[Any]) -> None:
+def _complete_help(parameters: Iterable[Any]) -> None:
     """Add to the help of options what they accept: only where help is asked for, since the lists' modules are slow."""
     for parameter in parameters:
         kind = SETTINGS[parameter.name].kind if parameter.name in SETTINGS else None
         if isinstance(kind, Name):
             parameter.help = f"{parameter.help} One of {', '.join(kind.accepted())}."
+        if isinstance(kind, Flag):
+            # In a column of its own it would be cut in a narrow terminal.
+            parameter.help = f"{parameter.help} Or {parameter.secondary_opts.pop()}."
 
 
 @app.callback(invoke_without_command=True)
@@ -193,27 +201,37 @@ def version(
 @app.command()
 @_with_settings
 def train(
-    task: Annotated[str | None, typer.Argument(help="Such as gymnasium:CartPole-v1.", show_default=False)] = None,
-    run: Annotated[Path | None, typer.Option(help="The run's folder; default runs/TASK-N.", show_default=False)] = None,
-    resume: Annotated[
-        Path | None, typer.Option(help="Continue this run as if it had never stopped.", show_default=False)
+    task: Annotated[str | None, typer.Argument(help=TASK, show_default=False)] = None,
+    run: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The run's folder; default runs/TASK-N.", show_default=False)
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="Published settings: paper.", show_default=False)] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Continue this run as if it had never stopped.", show_default=False),
+    ] = None,
+    preset: Annotated[str | None, typer.Option(metavar="NAME", help=PRESET, show_default=False)] = None,
     config: Annotated[
-        Path | None, typer.Option(help="Settings of another run: its config.json.", show_default=False)
+        Path | None,
+        typer.Option(metavar="FILE", help="Settings of another run: its config.json.", show_default=False),
     ] = None,
     start_from: Annotated[
-        Path | None, typer.Option("--from", help="Start from an evolved agent or run.", show_default=False)
+        Path | None,
+        typer.Option("--from", metavar="PATH", help="Start from an evolved agent or run.", show_default=False),
     ] = None,
     time_limit: Annotated[
         float | None,
-        typer.Option(help="Minutes after which the run ends with the generation.", show_default=False),
+        typer.Option(
+            metavar="MINUTES", help="End the run with the generation in which this has passed.", show_default=False
+        ),
     ] = None,
     trust_code: TrustCode = False,
     workers: Workers = None,
     **settings: Any,
 ) -> None:
-    """Evolve plasticity rules for a task, or continue a run."""
+    """Evolve plasticity rules for a task, or continue a run.
+
+    Settings that are not given are the task's own, or those of --preset, --config or --from; config.json has them all.
+    """
     settings = {name: value for name, value in settings.items() if value is not None}
     generations = settings.pop("generations", None)
     from metahebb import api
@@ -263,18 +281,24 @@ def train(
 @app.command()
 def evaluate(
     agent: Annotated[Path, typer.Argument(help="An agent's file, or a run's folder (its best agent).")],
-    lives: Annotated[int, typer.Option(help="Fresh lives.")] = 100,
-    seed: Annotated[int, typer.Option(help="Which fresh lives.")] = 0,
+    lives: Annotated[int, typer.Option(metavar="NUMBER", help="How many fresh lives.")] = 100,
+    seed: Annotated[
+        int, typer.Option(metavar="NUMBER", help="Which lives: the same seed gives every agent the same.")
+    ] = 0,
     beside_random: Annotated[
         bool,
-        typer.Option("--beside-random", help="Live the same lives with random rules too.", show_default=False),
+        typer.Option(
+            "--beside-random", help="Beside the evolved rules, score random ones in the same lives.", show_default=False
+        ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON alone on standard output.", show_default=False)] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the scores as JSON and nothing else.", show_default=False)
+    ] = False,
     morphology: Annotated[
         list[str] | None,
-        typer.Option(help="A body to live in, where the task has bodies; may be repeated.", show_default=False),
+        typer.Option(metavar="TEXT", help=SETTINGS["morphologies"].help, show_default=False),
     ] = None,
-    simulator: Annotated[str | None, typer.Option(help=SIMULATOR, show_default=False)] = None,
+    simulator: Annotated[str | None, typer.Option(metavar="TEXT", help=SIMULATOR, show_default=False)] = None,
     imports: Imports = None,
     trust_code: TrustCode = False,
     workers: Workers = None,
@@ -330,12 +354,15 @@ def evaluate(
 @app.command()
 def watch(
     agent: Annotated[Path, typer.Argument(help="An agent's file, or a run's folder (its best agent).")],
-    video: Annotated[Path, typer.Option(help="The film to make: .mp4 or .gif.")] = Path("life.mp4"),
-    seed: Annotated[int, typer.Option(help="Which life: the first that `evaluate` lives with this seed.")] = 0,
+    video: Annotated[Path, typer.Option(metavar="FILE", help="The film to make: .mp4 or .gif.")] = Path("life.mp4"),
+    seed: Annotated[
+        int, typer.Option(metavar="NUMBER", help="Which life: the first that `evaluate` lives with this seed.")
+    ] = 0,
     morphology: Annotated[
-        str | None, typer.Option(help="The body to live in, where the task has bodies.", show_default=False)
+        str | None,
+        typer.Option(metavar="TEXT", help="The body to live in, where the task has bodies.", show_default=False),
     ] = None,
-    simulator: Annotated[str | None, typer.Option(help=SIMULATOR, show_default=False)] = None,
+    simulator: Annotated[str | None, typer.Option(metavar="TEXT", help=SIMULATOR, show_default=False)] = None,
     imports: Imports = None,
     trust_code: TrustCode = False,
     overwrite: Overwrite = False,
@@ -394,11 +421,16 @@ def list_strategies() -> None:
 @app.command("import-reference")
 def import_reference(
     files: Annotated[list[Path], typer.Argument(help="The files that the reference implementation wrote.")],
-    out: Annotated[Path, typer.Option(help="The agent's file to write.")] = Path("agent.safetensors"),
-    rule: Annotated[str | None, typer.Option(help="Where the file's name does not tell.", show_default=False)] = None,
-    task: Annotated[str | None, typer.Option(help="Where the file's name does not tell.", show_default=False)] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The agent's file to write.")] = Path("agent.safetensors"),
+    rule: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The rule, where no file's name tells it.", show_default=False)
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The task, where no file's name tells it.", show_default=False)
+    ] = None,
     initial_weights: Annotated[
-        str | None, typer.Option(help="Where the file's name does not tell.", show_default=False)
+        str | None,
+        typer.Option(metavar="NAME", help="The initial weights, where no file's name tells them.", show_default=False),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:

@@ -44,6 +44,8 @@ class Kind(ABC):
     """as in "it must be …" """
     parameter: Any = str
     """what the command line takes; ``parse`` makes a value of it"""
+    metavar: str | None = "TEXT"
+    """what stands for a value in the command's help"""
 
     @abstractmethod
     def read(self, option: str, value: Any) -> Any:
@@ -65,6 +67,7 @@ class Whole(Kind):
     minimum: int = 1
     maximum: int | None = None
     parameter = int
+    metavar = "NUMBER"
 
     @property
     def what(self) -> str:  # type: ignore[override]
@@ -94,6 +97,7 @@ class Number(Kind):
     at_most: float | None = None
     unit: str = ""
     parameter = float
+    metavar = "NUMBER"
 
     @property
     def what(self) -> str:  # type: ignore[override]
@@ -137,6 +141,7 @@ class Flag(Kind):
 
     what = "True or False"
     parameter = bool
+    metavar = None
 
     def read(self, option: str, value: Any) -> bool:
         plain = _plain(value)
@@ -151,6 +156,7 @@ class Name(Kind):
 
     accepted: Callable[[], Iterable[str]]
     what = "text"
+    metavar = "NAME"
 
     def read(self, option: str, value: Any) -> str:
         if not isinstance(value, str):
@@ -165,7 +171,7 @@ class Name(Kind):
 class Names(Kind):
     """A tuple of texts or paths; the option may be repeated."""
 
-    what = "a list of texts"
+    what = "a list of texts or paths"
     parameter = list[str]
 
     def read(self, option: str, value: Any) -> tuple[str, ...]:
@@ -179,6 +185,7 @@ class Sizes(Kind):
     """A tuple of whole numbers, 1 or more; on the command line 128,64."""
 
     what = "whole numbers, 1 or more, such as 128,64"
+    metavar = "SIZES"
 
     def read(self, option: str, value: Any) -> tuple[int, ...]:
         value = _plain(value)
@@ -202,6 +209,7 @@ class Pairs(Kind):
 
     what = "a mapping from names to values"
     parameter = list[str]
+    metavar = "KEY=VALUE"
 
     def read(self, option: str, value: Any) -> Mapping[str, Any]:
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
