@@ -204,6 +204,8 @@ CHANGED: dict[str, tuple[Any, str]] = {
     "env_args": ({"sutton_barto_reward": True}, "sutton_barto_reward=true"),
     "greyscale": (True, ""),
     "frame_stack": (2, "2"),
+    "max_steps": (77, "77"),
+    "fresh_environments": (True, ""),
     "imports": ((str(ENVIRONMENTS),), str(ENVIRONMENTS)),
     "simulator": ("gymnasium", "gymnasium"),
     "morphologies": (("standard",), "standard"),
