@@ -16,7 +16,7 @@ import traceback
 from pathlib import Path
 from typing import IO
 
-from metahebb.errors import MetahebbError
+from metahebb.errors import MetahebbError, raised
 from metahebb.evolution.messages import Message, receive, send
 
 __all__ = ["main"]
@@ -40,7 +40,7 @@ def main() -> None:
         trace = traceback.format_exc() if e.__cause__ is not None else None
         send(outbox, Message("failed", {"sentence": str(e), "usage": e.exit_code == 2, "traceback": trace}))
     except Exception as e:
-        what = f"A worker failed with {type(e).__name__}: {e}"
+        what = f"A worker failed with {raised(e)}"
         send(outbox, Message("failed", {"sentence": what, "traceback": traceback.format_exc()}))
     # The parent may read what was sent before it closes the pipe, upon which the listener ends the process.
     threading.Event().wait()

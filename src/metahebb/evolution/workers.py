@@ -41,6 +41,7 @@ from metahebb.evolution.protocol import (
     sum_message,
     unanswered_message,
 )
+from metahebb.files import reason_of
 from metahebb.jax_defaults import without_jax_settings
 from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.lifetimes.slots import Moment
@@ -97,6 +98,8 @@ class _Worker:
         environment = {
             **without_jax_settings(os.environ),
             **({} if accelerated else one_core),
+            # So that environments may print what they like, whatever the terminal takes.
+            "PYTHONIOENCODING": "utf-8:backslashreplace",
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "SDL_VIDEODRIVER": os.environ.get("SDL_VIDEODRIVER", "dummy"),
@@ -196,7 +199,16 @@ class Workers:
         self._inbox: _Inbox = queue.SimpleQueue()
         self._overheard: set[str] = set()
         self._failed_starts = 0
-        self._workers = [self._new() for _ in range(workers)]
+        self._workers: list[_Worker] = []
+        try:
+            for _ in range(workers):
+                self._workers.append(self._new())
+        except OSError as e:
+            self.close()
+            raise UsageError(
+                f"{workers} worker processes cannot be started: {reason_of(e)}; lower --workers, or raise what the "
+                "system allows (ulimit)."
+            ) from e
 
     def __enter__(self) -> Self:
         return self
@@ -357,7 +369,10 @@ class Workers:
                 raise RunError(f"{DEATHS} workers died over the same lives; the last one {how}.")
         self.restarts += 1
         logger.warning("A worker %s; its lives are lived again.", how)
-        self._workers[self._workers.index(dead)] = self._new()
+        try:
+            self._workers[self._workers.index(dead)] = self._new()
+        except OSError as e:
+            raise RunError(f"A worker {how}, and another cannot be started: {reason_of(e)}.") from e
         return list(reversed(dead.units))
 
     def _new(self) -> _Worker:
