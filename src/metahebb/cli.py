@@ -69,8 +69,6 @@ def main() -> NoReturn:
         code = command.main(standalone_mode=False)
     except MetahebbError as e:
         _fail(str(e), e.exit_code)
-    except KeyboardInterrupt:
-        _fail("Interrupted.", 130)
     except Exception as e:
         # Typer's own complaints about the command line know their sentence and their code.
         if not hasattr(e, "format_message"):
@@ -375,4 +373,7 @@ def import_reference(
 
 
 if __name__ == "__main__":
-    main()
+    from metahebb_command import catching_signals
+
+    with catching_signals():
+        main()

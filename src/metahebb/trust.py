@@ -11,7 +11,6 @@ but the code that the agent names: what lies beside the agent is never imported.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import dataclasses
 import functools
@@ -31,6 +30,7 @@ import platformdirs
 from metahebb.configuration import Configuration
 from metahebb.errors import RunError, UsageError, quoted
 from metahebb.files import WriteError, read_file, write_file
+from metahebb.interrupts import undo_at_end
 from metahebb.tasks.gymnasium import PREFIX
 
 __all__ = [
@@ -314,6 +314,6 @@ def _folder_of(contents: Mapping[str, bytes]) -> Path:
 def new_folder() -> Path:
     """A temporary folder for code, which lasts as long as this process."""
     folder = Path(tempfile.mkdtemp(prefix="metahebb-")).resolve()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    undo_at_end(functools.partial(shutil.rmtree, folder, ignore_errors=True))
     _folders.add(folder)
     return folder
