@@ -19,7 +19,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
-__all__ = ["catching_signals", "main"]
+__all__ = ["catching_signals", "end_process", "main"]
 
 WORDS = {"SIGINT": "Interrupted", "SIGTERM": "Terminated", "SIGHUP": "Hung up"}
 PATIENCE = 3.0
@@ -71,21 +71,24 @@ class catching_signals(contextlib.AbstractContextManager[None]):  # noqa: N801
     def _wait(self, reader: int) -> NoReturn:
         while (number := os.read(reader, 1)[0]) not in self._words:
             pass
-        try:
-            # Imported or not, or about to be.
-            interrupts = sys.modules.get("metahebb.interrupts")
-            _in_time(getattr(interrupts, "undo", lambda: None))
-            way_on: str = getattr(interrupts, "way_on", ".")
-            line = f"{self._words[number]}{way_on}\n".encode(errors="replace")
-            _in_time(lambda: os.write(2, line))
-        finally:
-            os._exit(128 + number)
+        # Imported or not, or about to be.
+        way_on: str = getattr(sys.modules.get("metahebb.interrupts"), "way_on", ".")
+        end_process(f"{self._words[number]}{way_on}", 128 + number)
 
     def _forget(self) -> None:
         if signal.getsignal(signal.SIGINT) == self._stand_still:
             signal.set_wakeup_fd(-1)
             for number in self._words:
                 signal.signal(number, signal.SIG_DFL)
+
+
+def end_process(line: str, code: int) -> NoReturn:
+    """End the process from any thread: undo what is half made, say the line on standard error."""
+    try:
+        _in_time(getattr(sys.modules.get("metahebb.interrupts"), "undo", lambda: None))
+        _in_time(lambda: os.write(2, f"{line}\n".encode(errors="replace")))
+    finally:
+        os._exit(code)
 
 
 def _in_time(step: Callable[[], object]) -> None:

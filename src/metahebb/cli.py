@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import itertools
 import os
 import sys
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -21,6 +23,7 @@ from metahebb.errors import MetahebbError, UsageError
 from metahebb.json_text import json_text
 from metahebb.printing import console
 from metahebb.settings import Name, Setting
+from metahebb_command import catching_signals, end_process
 
 if TYPE_CHECKING:
     from metahebb.agents import Agent
@@ -47,6 +50,8 @@ Imports = Annotated[
         "--import", help="A module (or .py file) that registers tasks or environments of your own.", show_default=False
     ),
 ]
+PREPARING = 60.0
+"""seconds after a time limit that an environment has to be made and tried"""
 SIMULATOR = SETTINGS["simulator"].help
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.", show_default=False)]
 TrustCode = Annotated[
@@ -106,6 +111,20 @@ def _not_a_number(error: Exception) -> str | None:
 def _fail(sentence: str, code: int) -> NoReturn:
     stderr.print(Text.assemble(("Error:", "bold red"), " ", sentence))
     sys.exit(code)
+
+
+@contextlib.contextmanager
+def _given_up_after(time_limit: float | None) -> Iterator[None]:
+    """End the process a minute after the time limit (minutes) if an environment that is tried within hangs."""
+    sentence = "Error: The time limit has passed while the environment was made and tried; nothing was evolved."
+    timer = threading.Timer(60 * min(time_limit or 0, 1e6) + PREPARING, end_process, (sentence, 1))
+    timer.daemon = True
+    if time_limit is not None:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -186,7 +205,7 @@ def train(
             raise UsageError(f"--resume continues a run with its own settings; leave out {', '.join(given)}.")
     api.check_resources(workers, time_limit)
     if resume is None:
-        with warnings_shown():
+        with warnings_shown(), _given_up_after(time_limit):
             made = api.prepare(
                 task,
                 run=run,
@@ -199,7 +218,8 @@ def train(
                 **{name: SETTINGS[name].parse(value) for name, value in settings.items()},
             )
     else:
-        made = api.reopen(resume, generations, workers, trust_code=trust_code)
+        with _given_up_after(time_limit):
+            made = api.reopen(resume, generations, workers, trust_code=trust_code)
     with showing(made, time_limit) as observer:
         ending = api.go_on(made, workers=workers, time_limit=time_limit, observer=observer, new=resume is None)
     reasons = {
@@ -373,7 +393,5 @@ def import_reference(
 
 
 if __name__ == "__main__":
-    from metahebb_command import catching_signals
-
     with catching_signals():
         main()
