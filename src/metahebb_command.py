@@ -15,9 +15,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from types import FrameType
-from typing import NoReturn
+
+# Not imported: typing takes longer than all that is.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import NoReturn
 
 __all__ = ["catching_signals", "end_process", "main"]
 

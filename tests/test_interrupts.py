@@ -44,6 +44,12 @@ def commands(agent: Path) -> dict[str, Sequence[object]]:
     }
 
 
+def catches(process: int, number: int = signal.SIGTERM) -> bool:
+    """Whether a process has a handler for a signal: Python alone has one for SIGINT only."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1)
+
+
 def check_ended(process: subprocess.Popen[str], number: int, word: str) -> str:
     """Its line, if it ended as it should."""
     _, err = process.communicate(timeout=PATIENCE)
@@ -58,9 +64,13 @@ def test_ctrl_c_at_any_moment_ends_a_command_with_130_and_one_line(
     name: str, agent: Path, start: Start, tmp_path: Path
 ) -> None:
     chance = random.Random(name)
-    # From the first moments, when nothing is imported yet, to the middle of the work.
-    for seconds in (0.1, chance.uniform(0.1, 0.6), chance.uniform(0.6, 3), chance.uniform(3, 8)):
+    # From the moment when Python itself has started, and nothing is imported yet, to the middle of the work.
+    for seconds in (0, chance.uniform(0, 0.5), chance.uniform(0.5, 3), chance.uniform(3, 8)):
         process = start(*commands(agent)[name])
+        if Path("/proc").exists():
+            wait_for(lambda process=process: catches(process.pid))
+        else:
+            time.sleep(1)
         time.sleep(seconds)
         if process.poll() is not None:
             assert name in ("watch", "tasks")
