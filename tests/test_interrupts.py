@@ -162,19 +162,20 @@ def read(terminal: int) -> bytes:
 
 
 def test_a_terminal_has_its_cursor_back(tmp_path: Path) -> None:
-    pty = pytest.importorskip("pty")
-    child, terminal = pty.fork()
-    if child == 0:
-        words = ["train", TASK, "--run", str(tmp_path / "run"), *options(**SETTINGS)]
-        os.execv(sys.executable, [sys.executable, "-m", "metahebb_command", *words])
+    terminal, theirs = os.openpty()
+    words = ["train", TASK, "--run", str(tmp_path / "run"), *options(**SETTINGS)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "metahebb_command", *words], stdin=theirs, stdout=theirs, stderr=theirs, process_group=0
+    )
+    os.close(theirs)
     said = b""
     while b"generation 2/" not in said:
         said += read(terminal)
-    # What the terminal makes of the key: a signal to all processes in front.
-    os.write(terminal, b"\x03")
+    # What a terminal makes of the key: a signal to all processes in front.
+    os.killpg(process.pid, signal.SIGINT)
     while more := read(terminal):
         said += more
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 130
+    assert process.wait(PATIENCE) == 130
     assert said.count(b"Interrupted; nothing but the lives in flight is lost.") == 1
     assert said.rindex(b"\x1b[?25h") > said.rindex(b"\x1b[?25l")
     assert said.endswith(f"Continue: metahebb train --resume {tmp_path / 'run'}\r\n".encode())
@@ -193,3 +194,20 @@ def test_from_python_ctrl_c_is_an_ordinary_exception(tmp_path: Path) -> None:
     )
     answer = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, "caught\n", "")
+
+
+@pytest.mark.parametrize("what", ["--import", "--rule", "a task"])
+def test_a_keyboard_interrupt_that_is_not_the_users_is_a_sentence(what: str, start: Start, tmp_path: Path) -> None:
+    (tmp_path / "import.py").write_text("raise KeyboardInterrupt\n")
+    (tmp_path / "rule.py").write_text("def mine(pre, post, weight, A):\n    raise KeyboardInterrupt\n")
+    (tmp_path / "task.py").write_text(
+        "import metahebb\n\n@metahebb.register_task('mine')\ndef mine(options):\n    raise KeyboardInterrupt\n"
+    )
+    words = {
+        "--import": (TASK, "--import", "import.py"),
+        "--rule": (TASK, "--rule", "rule.py:mine"),
+        "a task": ("mine", "--import", "task.py"),
+    }
+    _, err = (process := start("train", *words[what])).communicate(timeout=PATIENCE)
+    assert (process.returncode, err.count("\n")) == (2, 1)
+    assert "raised KeyboardInterrupt" in err

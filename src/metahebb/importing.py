@@ -20,6 +20,7 @@ import gymnasium
 
 from metahebb.errors import UsageError
 from metahebb.files import user_path
+from metahebb.interrupts import is_the_users
 
 __all__ = ["REMEDY", "import_user_module", "load_file", "locate_user_module"]
 
@@ -52,7 +53,9 @@ def import_user_module(name: str) -> ModuleType:
             return importlib.import_module(name)
     except UsageError:
         raise
-    except (Exception, SystemExit) as e:
+    except BaseException as e:
+        if is_the_users(e):
+            raise
         raise UsageError(f"--import {name!r} raised {type(e).__name__}: {e}") from e
 
 
