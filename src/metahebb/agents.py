@@ -24,7 +24,7 @@ import safetensors.numpy
 from metahebb.assembly import bodies_of, network_of, task_of
 from metahebb.configuration import FORMAT, SETTINGS, Configuration, check_format, configuration_from_json
 from metahebb.errors import UsageError
-from metahebb.files import user_path, write_file
+from metahebb.files import check_file, user_path, write_file
 from metahebb.importing import locate_user_module
 from metahebb.networks import Network
 from metahebb.tasks import Task
@@ -129,8 +129,7 @@ def load_agent(path: str | Path, *, imports: Sequence[str] = (), trust_code: boo
             raise UsageError(f"{str(path)!r} has no agent yet: a run writes one after its first generation.")
     if not path.exists():
         raise UsageError(f"There is no agent or run at {str(path)!r}.")
-    if not path.is_file():
-        raise UsageError(f"The agent {str(path)!r} is not a file.")
+    check_file("The agent", path)
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

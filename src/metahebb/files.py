@@ -14,7 +14,7 @@ from metahebb.errors import RunError, UsageError, quoted
 from metahebb.interrupts import undone
 
 __all__ = [
-    "WriteError", "check_new_file", "flush_folder", "read_file", "reason_of", "replacing", "sweep",
+    "WriteError", "check_file", "check_new_file", "flush_folder", "read_file", "reason_of", "replacing", "sweep",
     "temporary_beside", "user_path", "write_file", "writing",
 ]  # fmt: skip
 
@@ -115,11 +115,19 @@ def user_path(what: str, given: str | os.PathLike[str]) -> Path:
     return path
 
 
-def read_file(what: str, path: Path) -> bytes:
-    """What is in a file that a user gave; raises UsageError for what is missing, unreadable, or no file (a pipe)."""
-    path = user_path(what, path)
+def check_file(what: str, given: str | os.PathLike[str]) -> Path:
+    """The path of a file that a user gave; raises UsageError for what is missing, no file (a pipe) or unreadable."""
+    path = user_path(what, given)
     if not path.is_file():
         raise UsageError(f"{what} {quoted(path)} {'is not a file' if path.exists() else 'is not there'}.")
+    if not os.access(path, os.R_OK):
+        raise UsageError(f"{what} {quoted(path)} may not be read.")
+    return path
+
+
+def read_file(what: str, given: str | os.PathLike[str]) -> bytes:
+    """What is in a file that a user gave; raises UsageError as ``check_file`` does."""
+    path = check_file(what, given)
     try:
         return path.read_bytes()
     except OSError as e:

@@ -29,7 +29,7 @@ import platformdirs
 
 from metahebb.configuration import Configuration
 from metahebb.errors import RunError, UsageError, quoted
-from metahebb.files import WriteError, read_file, write_file
+from metahebb.files import WriteError, read_file, user_path, write_file
 from metahebb.interrupts import undo_at_end
 from metahebb.tasks.gymnasium import PREFIX
 
@@ -188,7 +188,7 @@ def _verified(its: Code, folder: Path, source: str) -> bytes:
             f"{source} names the code {quoted(its.name)}; a file may name a file beside it, "
             "by its bare name and its SHA-256."
         )
-    path = (folder / its.name).absolute()
+    path = user_path("The file", folder / its.name).absolute()
     remedy = "put it back" if its.rule else "put it back, or give yours with --import"
     if not os.path.isfile(path):
         raise UsageError(f"{source} needs the file {quoted(path)}, which is not there; {remedy}.")

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from metahebb.configuration import Configuration
 from metahebb.errors import UsageError
 from metahebb.evolution.checkpoints import Checkpoint, load_newest, save
 from metahebb.evolution.evosax_strategies import EvosaxStrategy, _arguments, check_strategy, strategy_names
@@ -27,6 +28,9 @@ def strategy_of(
 ) -> EvosaxStrategy:
     start = StartingPopulation(parameters, seed=3, around=around)
     return EvosaxStrategy(name, options, parameters, population, 3, start.genome)
+
+
+SETTINGS = Configuration("gymnasium:CartPole-v1", strategy="SNES")
 
 
 def height(genomes: np.ndarray) -> np.ndarray:
@@ -56,7 +60,7 @@ CLIMBERS: Mapping[str, Mapping[str, float | str]] = {
 
 def newest(folder: Path, strategy: EvosaxStrategy) -> Any:
     """The state in the newest checkpoint."""
-    checkpoint = load_newest(folder, strategy, strategy.configuration)
+    checkpoint = load_newest(folder, strategy, SETTINGS)
     assert checkpoint is not None
     return checkpoint.state
 
@@ -72,7 +76,7 @@ def test_a_strategy_climbs_and_goes_on_from_a_checkpoint(name: str, tmp_path: Pa
         _, state = generation(strategy, state, number)
     assert height(strategy.mean(state)) > 0.2 * height(first).mean()
 
-    save(tmp_path, Checkpoint(40, state), strategy.configuration)
+    save(tmp_path, Checkpoint(40, state), SETTINGS)
     restored = newest(tmp_path, strategy_of(name, **CLIMBERS[name]))
     for number in (40, 41):
         genomes, state = generation(strategy, state, number)
@@ -87,7 +91,7 @@ def test_any_strategys_state_survives_a_checkpoint(name: str, tmp_path: Path) ->
     template = strategy.template()
     rng = np.random.default_rng(0)
     state = jax.tree.map(lambda leaf: jnp.asarray(rng.integers(0, 2**20, leaf.shape)).astype(leaf.dtype), template)
-    save(tmp_path, Checkpoint(1, state), strategy.configuration)
+    save(tmp_path, Checkpoint(1, state), SETTINGS)
     restored = newest(tmp_path, strategy)
     assert jax.tree.structure(restored) == jax.tree.structure(state)
     for leaf, other in zip(jax.tree.leaves(state), jax.tree.leaves(restored), strict=True):
@@ -125,9 +129,9 @@ def test_a_strategy_with_a_population_begins_with_genomes_of_its_own(tmp_path: P
     np.testing.assert_allclose(strategy.mean(told), genomes.mean(axis=0), atol=1e-6)
     assert (strategy.ask(told, 1)[0] != genomes).any()
     # A generation that nothing was told of is asked for again, after a checkpoint too, of another strategy's start.
-    save(tmp_path, Checkpoint(1, state))
+    save(tmp_path, Checkpoint(1, state), SETTINGS)
     other = strategy_of("SimpleGA", around=np.zeros(PARAMETERS, np.float32))
-    np.testing.assert_array_equal(other.ask(load_newest(tmp_path, other).state, 1)[0], genomes)
+    np.testing.assert_array_equal(other.ask(load_newest(tmp_path, other, SETTINGS).state, 1)[0], genomes)
     # Checkpoints of earlier versions hold nothing until a population is evaluated.
     np.testing.assert_array_equal(strategy.ask(None, 0)[0], genomes)
     earlier = strategy.tell(None, genomes, height(genomes), 0, no_noise)

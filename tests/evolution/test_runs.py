@@ -274,3 +274,10 @@ def test_of_a_run_that_cannot_be_made_no_folder_is_left(
     with pytest.raises(UsageError, match=r"a/b/run' cannot be made: No space left on device; choose another"):
         create_run(undisturbed.configuration, tmp_path / "a" / "b" / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_without_checkpoints_can_be_read(copy: Path, undisturbed: Run) -> None:
+    shutil.rmtree(copy / "checkpoints")
+    assert open_run(copy).metrics() == undisturbed.metrics()
+    with pytest.raises(UsageError, match="checkpoints' is not a folder of the run's own"):
+        metahebb.resume(copy, generations=4, workers=1)

@@ -147,6 +147,7 @@ class EvosaxStrategy:
                 f"for {self.parameters:,} parameters: {said[:200].rstrip('.')}."
             ) from e
 
+    @jax_defaults()
     def check(self) -> None:
         """Raise UsageError for a population or options that the strategy refuses; nothing is allocated."""
         algorithm, params = self._algorithm

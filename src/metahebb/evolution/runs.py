@@ -167,7 +167,8 @@ class Run:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the folder for one process; raises UsageError if another holds it, or if it cannot be written."""
+        """Hold the folder for one process; raises UsageError if another holds it, or if no run can go on there."""
+        self._check_folder()
         lock = FileLock(self.folder / ".lock")
         try:
             lock.acquire(blocking=False)
@@ -183,6 +184,17 @@ class Run:
             ) from e
         finally:
             lock.release()
+
+    def _check_folder(self) -> None:
+        for path in (self.folder / name for name in FILES):
+            # Opening a pipe would wait for its other end.
+            if path.exists() and not path.is_file():
+                raise UsageError(f"{quoted(path)} is not a file; move it away, so that the run can have one there.")
+        # Behind a link lies what may be another run's.
+        if self.checkpoints.is_symlink() or not self.checkpoints.is_dir():
+            raise UsageError(f"{quoted(self.checkpoints)} is not a folder of the run's own; put its checkpoints there.")
+        if not os.access(self.checkpoints, os.R_OK | os.X_OK):
+            raise UsageError(f"{quoted(self.checkpoints)} may not be read; change its permissions.")
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
@@ -314,14 +326,7 @@ def open_run(folder: str | Path, *, trust_code: bool = False) -> Run:
     if not user_path("The run", folder / "config.json").exists():
         raise UsageError(f"{quoted(folder)} is not a run: it has no config.json.")
     configuration = read_configuration(folder / "config.json")
-    run = Run(folder, located(configuration, folder, _called(folder), trust_code=trust_code))
-    for path in (folder / name for name in FILES):
-        # Opening a pipe would wait for its other end.
-        if path.exists() and not path.is_file():
-            raise UsageError(f"{quoted(path)} is not a file; move it away, so that the run can have one there.")
-    if run.checkpoints.is_symlink() or not run.checkpoints.is_dir():
-        raise UsageError(f"{quoted(run.checkpoints)} is not a folder of the run's own; put its checkpoints there.")
-    return run
+    return Run(folder, located(configuration, folder, _called(folder), trust_code=trust_code))
 
 
 def _called(folder: Path) -> str:
