@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import metahebb
-from support import PATIENCE, alive, options, tree, wait_for, workers_of
+from support import ENVIRONMENTS, PATIENCE, alive, options, tree, wait_for, workers_of
 
 pytestmark = [
     pytest.mark.xdist_group("interrupts"),
@@ -201,7 +201,7 @@ def test_a_keyboard_interrupt_that_is_not_the_users_is_a_sentence(what: str, sta
     (tmp_path / "import.py").write_text("raise KeyboardInterrupt\n")
     (tmp_path / "rule.py").write_text("def mine(pre, post, weight, A):\n    raise KeyboardInterrupt\n")
     (tmp_path / "task.py").write_text(
-        "import metahebb\n\n@metahebb.register_task('mine')\ndef mine(options):\n    raise KeyboardInterrupt\n"
+        "import metahebb\n\ndef mine(options):\n    raise KeyboardInterrupt\n\nmetahebb.register_task('mine', mine)\n"
     )
     words = {
         "--import": (TASK, "--import", "import.py"),
@@ -211,3 +211,15 @@ def test_a_keyboard_interrupt_that_is_not_the_users_is_a_sentence(what: str, sta
     _, err = (process := start("train", *words[what])).communicate(timeout=PATIENCE)
     assert (process.returncode, err.count("\n")) == (2, 1)
     assert "raised KeyboardInterrupt" in err
+
+
+def test_a_time_limit_ends_the_trial_of_an_environment_that_hangs(tmp_path: Path) -> None:
+    """Before there is a run, in the command's own process."""
+    words = ["metahebb", "train", "gymnasium:Endless-v0", "--import", str(ENVIRONMENTS), "--time-limit", "0.1"]
+    script = f"import sys, metahebb.cli as cli\nsys.argv = {words}\ncli.PREPARING = 1\ncli.main()"
+    answer = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE
+    )
+    sentence = "Error: The time limit has passed while the environment was made and tried; nothing was evolved.\n"
+    assert (answer.returncode, answer.stdout, answer.stderr) == (1, "", sentence)
+    assert tree(tmp_path) == {}

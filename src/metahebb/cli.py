@@ -185,7 +185,9 @@ def train(
     ] = None,
     time_limit: Annotated[
         float | None,
-        typer.Option(help="Minutes after which the run ends with the generation.", show_default=False),
+        typer.Option(
+            help="Minutes after which the run ends, with the generation if that is soon done.", show_default=False
+        ),
     ] = None,
     trust_code: TrustCode = False,
     workers: Workers = None,
