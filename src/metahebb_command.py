@@ -45,7 +45,12 @@ class catching_signals(contextlib.AbstractContextManager[None]):  # noqa: N801
         # What the one who started the command ignores (nohup, a shell's background) stays ignored.
         known = {getattr(signal, name): word for name, word in WORDS.items() if hasattr(signal, name)}
         self._words = {number: word for number, word in known.items() if signal.getsignal(number) != signal.SIG_IGN}
-        reader, self._writer = os.pipe()
+        while (pipe := os.pipe())[0] < 3 or pipe[1] < 3:
+            # Of a standard stream that is closed: what is printed to it must not end up in our pipe.
+            for descriptor in pipe:
+                os.close(descriptor)
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        reader, self._writer = pipe
         if os.name == "posix":
             os.set_blocking(self._writer, False)
         threading.Thread(target=self._wait, args=(reader,), daemon=True).start()

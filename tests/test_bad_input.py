@@ -134,6 +134,21 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
     "a module": ([TASK, "--import", "no_such_module"], ["--import 'no_such_module'", "No module named"]),
     "a module's file": ([TASK, "--import", "no_such_file.py"], ["no_such_file.py': there is", "no such file"]),
     "a module that fails": ([TASK, "--import", "failing.py"], ["failing.py' raised", "ValueError: not today"]),
+    "a module that says several lines": ([TASK, "--import", "lines.py"], ["lines.py' raised ValueError: two lines\n"]),
+    "a rule's file that says several lines": ([TASK, "--rule", "lines.py:grow"], ["ValueError: two lines\n"]),
+    "a rule that says several lines": ([TASK, "--rule", "rules.py:lines"], ["ValueError: two lines\n"]),
+    **{
+        f"an environment that says several lines in its {where}": (
+            ["gymnasium:Lines-v0", "--import", "line_env.py", "--env-arg", f"where={where}"],
+            ["'Lines-v0'", "raised ValueError: two lines"],
+        )
+        for where in ("init", "reset", "step")
+    },
+    "a task that says several lines": (["lines", "--import", "line_env.py"], ["raised ValueError: two lines\n"]),
+    "a model that is none": (
+        ["gymnasium:Ant-v5", "--env-arg", "xml_file=bad.xml"],
+        ["'Ant-v5'", "nonsense", "line 1"],
+    ),
     "a module that exits": ([TASK, "--import", "exiting.py"], ["exiting.py' raised", "SystemExit: 3"]),
     "a rule's file": ([TASK, "--rule", "nowhere.py:grow"], ["'nowhere.py:grow'", "there is no file"]),
     "a rule's name": ([TASK, "--rule", "rules.py:silennt"], ["'silennt'", "Did you mean 'silent'"]),
@@ -199,6 +214,36 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
 LONG = {"a name": 300 * "x", "a path": 1500 * "abc/" + "x"}
 """What no system takes: a name of more than 255 characters, a path of 6,000."""
 
+LINES = """
+import gymnasium, metahebb, numpy
+from gymnasium import spaces
+
+class Lines(gymnasium.Env):
+    observation_space, action_space = spaces.Box(-1, 1, (2,)), spaces.Box(-1, 1, (1,))
+
+    def __init__(self, where):
+        self.where = where
+        self.say("init")
+
+    def say(self, where):
+        if where == self.where:
+            raise ValueError("two\\n  lines")
+
+    def reset(self, *, seed=None, options=None):
+        self.say("reset")
+        return numpy.zeros(2, numpy.float32), {}
+
+    def step(self, action):
+        self.say("step")
+
+def make(options):
+    raise ValueError("two\\nlines")
+
+gymnasium.register("Lines-v0", entry_point=Lines, max_episode_steps=9)
+metahebb.register_task("lines", make)
+"""
+"""An environment and a task whose errors have two lines."""
+
 PATHS: dict[str, list[str]] = {
     # what is given: the arguments before the path; {} stands for it within a word
     "a run": ["train", TASK, *OURS, "--run", "{}"],
@@ -263,9 +308,13 @@ def things(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "def exits(pre, post, weight, A): raise SystemExit(3)\n"
         "def branches(pre, post, weight, A): return A if (A > 0).all() else -A\n"
         "def tall(pre, post, weight, A): return (A * weight).T\n"
+        "def lines(pre, post, weight, A): raise ValueError('two\\nlines')\n"
         "def silent(pre, post, weight, A): pass\n"
         "def nowhere(pre, post, weight, A): return A * (pre - pre) / (post - post)\n"
     )
+    (folder / "lines.py").write_text("raise ValueError('two\\nlines')\n")
+    (folder / "line_env.py").write_text(LINES)
+    (folder / "bad.xml").write_text("<mujoco><worldbody><nonsense/></worldbody></mujoco>")
     configuration, _, network = package.assembly.configure(TASK, imports=(str(ENVIRONMENTS),), **SMALL)
     create_run(configuration, folder / "run")
     written = configuration.to_json()

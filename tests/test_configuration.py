@@ -191,11 +191,12 @@ def test_settings_are_options_that_help_describes(help_asked: str, metahebb: Cal
     for declared in SETTINGS.values():
         if declared.option is None:
             continue
-        names = [f"--{declared.option}", f"--no-{declared.option}"][: 1 + isinstance(declared.kind, Flag)]
         what = declared.help
         if isinstance(declared.kind, Name):
             what += f" One of {', '.join(declared.kind.accepted())}."
-        assert re.search(rf"{' '.join(names)} <\S+> {re.escape(what)} ", words), declared.option
+        if isinstance(declared.kind, Flag):
+            what += f" Or --no-{declared.option}."
+        assert re.search(rf"--{declared.option} \S+ {re.escape(what)} ", words), declared.option
 
 
 CHANGED: dict[str, tuple[Any, str]] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -146,6 +145,7 @@ def prepare(
         base |= settings_from(read, task, Group.NETWORK, Group.SEARCH, Group.RUN)
     if task is None:
         raise UsageError("No task was given; `metahebb tasks` lists them.")
+    task = SETTINGS["task"].read(task)
     # What a run writes down names its modules as imports, and none in the id.
     task, modules = split_task(task)
     if modules:
@@ -205,7 +205,7 @@ def train(
 
     Raises UsageError before anything is written, RunError if the run fails.
     """
-    check_resources(workers, time_limit)
+    workers, time_limit = check_resources(workers, time_limit)
     made = prepare(
         task,
         run=run,
@@ -217,7 +217,7 @@ def train(
         workers=workers,
         **options,
     )
-    go_on(made, workers=workers, time_limit=time_limit, observer=observer, new=True)
+    go_on(made, workers=workers, time_limit=time_limit, observer=observer)
     return made
 
 
@@ -234,7 +234,7 @@ def resume(
 
     A run with Python code that you have not trained with is refused unless ``trust_code``.
     """
-    check_resources(workers, time_limit)
+    workers, time_limit = check_resources(workers, time_limit)
     opened = reopen(run.folder if isinstance(run, Run) else run, generations, workers, trust_code=trust_code)
     go_on(opened, workers=workers, time_limit=time_limit, observer=observer)
     return opened
@@ -278,12 +278,13 @@ def needs_of_pool(c: Configuration, task: Task, network: Network, workers: int |
     return needs_of_workers(network, how_many(workers, accelerated), 0 if accelerated else task.slots)
 
 
-def check_resources(workers: int | None, time_limit: float | None) -> None:
-    """Raise UsageError for a number of workers or a time limit (minutes) that makes no sense."""
-    if workers is not None:
-        Whole(1).read("workers", workers)
-    if time_limit is not None:
-        Number(above=0, unit="minutes").read("time-limit", time_limit)
+def check_resources(workers: int | None, time_limit: float | None) -> tuple[int | None, float | None]:
+    """Both as plain numbers; raises UsageError for workers or a time limit (minutes) that make no sense."""
+    minutes = Number(above=0, unit="minutes")
+    return (
+        None if workers is None else Whole(1).read("workers", workers),
+        None if time_limit is None else minutes.read("time-limit", time_limit),
+    )
 
 
 def go_on(
@@ -292,20 +293,19 @@ def go_on(
     workers: int | None = None,
     time_limit: float | None = None,
     observer: Observer | None = None,
-    new: bool = False,
 ) -> Ending:
     """Evolve an opened run, holding its folder; ``time_limit`` in minutes.
 
-    A ``new`` run's folder is removed where only the workers can tell that the input is bad, as with a task that they do
-    not know because the calling script has registered it.
+    The folder of a run that was made just now is removed where only the workers can tell that the input is bad, as with
+    a task that they do not know because the calling script has registered it.
     """
     seconds = None if time_limit is None else 60 * time_limit
     with contextlib.ExitStack() as afterwards, run.opened():
         try:
             return evolve(run, workers=workers, time_limit=seconds, observer=observer)
         except UsageError:
-            if new and not run.metrics():
-                afterwards.callback(shutil.rmtree, run.folder, ignore_errors=True)
+            if not run.metrics():
+                afterwards.callback(run.remove)
             raise
 
 
@@ -329,9 +329,8 @@ def evaluate(
     ``morphology``, by default the first that the agent was evolved in; ``simulator`` chooses another of the task's
     simulators. ``imports`` and ``trust_code`` are as for ``load``.
     """
-    check_resources(workers, None)
-    Whole(1).read("lives", lives)
-    SEED.read("seed", seed)
+    workers, _ = check_resources(workers, None)
+    lives, seed = Whole(1).read("lives", lives), SEED.read("seed", seed)
     agent = _agent_of(agent, imports, trust_code).elsewhere(morphology, simulator)
     waiting = needs_of_lives("lives", lives, lives, "lower --lives")
     check_memory([*waiting, *needs_of_pool(agent.configuration, agent.task, agent.network, workers)])

@@ -11,7 +11,7 @@ from metahebb.errors import UsageError, unknown
 from metahebb.importing import locate_user_module
 from metahebb.networks import Network
 from metahebb.rules import Rule, load_rule
-from metahebb.settings import Group, settings_of
+from metahebb.settings import Group, Name, settings_of
 from metahebb.tasks import Options, Task, make_task
 
 __all__ = ["bodies_of", "configure", "network_of", "settings_from", "task_of"]
@@ -26,8 +26,8 @@ def configure(
     Options that are None are left out. Raises UsageError for anything that is known to be bad before work starts.
     """
     given = _checked({name: value for name, value in options.items() if value is not None})
-    if preset is not None and preset not in PRESETS:
-        raise unknown("preset", preset, PRESETS)
+    if preset is not None:
+        Name(lambda: PRESETS).read("preset", preset)
     chosen = {**(base or {}), **given}
     made = make_task(task, _world_options(chosen), chosen.get("imports", ()))
     published = {**PRESETS[preset], **made.paper} if preset else {}

@@ -6,12 +6,15 @@ import contextlib
 import functools
 import inspect
 import itertools
+import logging
 import os
 import sys
+import tempfile
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.table import Column, Table
@@ -19,10 +22,11 @@ from rich.text import Text
 
 from metahebb import __version__
 from metahebb.configuration import SETTINGS
-from metahebb.errors import MetahebbError, UsageError
+from metahebb.errors import MetahebbError, UsageError, quoted, raised
+from metahebb.files import reason_of
 from metahebb.json_text import json_text
-from metahebb.printing import console
-from metahebb.settings import Name, Setting
+from metahebb.printing import Stream, console, standard_streams
+from metahebb.settings import Flag, Name, Setting
 from metahebb_command import catching_signals, end_process
 
 if TYPE_CHECKING:
@@ -34,6 +38,7 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="metahebb",
     help="Evolve plasticity rules for neural networks that start every life from random weights.",
+    epilog="To begin with: metahebb train gymnasium:CartPole-v1",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -41,56 +46,93 @@ app = typer.Typer(
 )
 stderr = console(stderr=True)
 # Nobody resizes a file or a pipe: tables get the room that they need there.
-stdout = console(width=None if sys.stdout.isatty() else 140)
+stdout = console(width=None if os.isatty(1) else 140)
 
-Workers = Annotated[int | None, typer.Option(help="Worker processes; default one per core.", show_default=False)]
+Workers = Annotated[
+    int | None, typer.Option(metavar="NUMBER", help="Worker processes; default one per core.", show_default=False)
+]
 Imports = Annotated[
     list[str] | None,
-    typer.Option(
-        "--import", help="A module (or .py file) that registers tasks or environments of your own.", show_default=False
-    ),
+    typer.Option("--import", metavar="TEXT", help=SETTINGS["imports"].help, show_default=False),
 ]
 PREPARING = 60.0
 """seconds after a time limit that an environment has to be made and tried"""
 SIMULATOR = SETTINGS["simulator"].help
+PRESET = "Published settings: paper, those of Najarro & Risi (2020)."
+TASK = "Such as car-racing or gymnasium:CartPole-v1; `metahebb tasks` lists them."
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.", show_default=False)]
 TrustCode = Annotated[
     bool,
     typer.Option(
-        "--trust-code", help="Run Python code that it brings, which you have not trained with.", show_default=False
+        "--trust-code",
+        help="Run the Python code that a run or an agent brings, though you have not trained with it.",
+        show_default=False,
     ),
 ]
-Seed = Annotated[int | None, typer.Option(help="Where all randomness comes from.", show_default=False)]
 
 
 def main() -> NoReturn:
     """Run the command: errors are one sentence on standard error and an exit code."""
     # pygame greets on standard output, which may be JSON.
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "hide")
+    # The command draws into files alone; a backend that is not there would keep matplotlib from being imported.
+    os.environ["MPLBACKEND"] = "agg"
+    # Where it keeps its fonts is of no interest.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     command = typer.main.get_command(app)
     if sys.argv[1:2] == ["train"] and {"--help", "-h"} & {*sys.argv}:
-        _list_accepted_names(command.commands["train"].params)  # type: ignore[attr-defined]
-    try:
-        code = command.main(standalone_mode=False)
-    except MetahebbError as e:
-        _fail(str(e), e.exit_code)
-    except Exception as e:
-        # Typer's own complaints about the command line know their sentence and their code.
-        if not hasattr(e, "format_message"):
-            raise
-        if sentence := _not_a_number(e) or e.format_message():
-            _fail(sentence, getattr(e, "exit_code", 2))
-        sys.exit(0)
+        _complete_help(command.commands["train"].params)  # type: ignore[attr-defined]
+    with standard_streams() as out:
+        try:
+            _check_working_directory()
+            code = command.main(standalone_mode=False)
+            out.finish()
+        except MetahebbError as e:
+            _fail(str(e), e.exit_code)
+        except Exception as e:
+            # Typer's own complaints about the command line know their sentence and their code.
+            if not hasattr(e, "format_message"):
+                _fail(f"{raised(e).rstrip('.')}. {_kept(e)}", 1)
+            if sentence := _not_a_number(e) or e.format_message():
+                _fail(sentence, getattr(e, "exit_code", 2))
+            sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _claim_standard_output() -> IO[str]:
+def _check_working_directory() -> None:
+    try:
+        os.getcwd()
+    except OSError as e:
+        raise UsageError(f"The working directory is gone ({reason_of(e)}): go to one that exists.") from e
+
+
+def _kept(error: Exception) -> str:
+    """Write down the traceback of what nobody has thought of, for a report; the sentence that says where."""
+    import platformdirs
+
+    report = "That was not foreseen; please report it"
+    text = f"metahebb {__version__}: {' '.join(sys.argv)!a}\n\n{''.join(traceback.format_exception(error))}"
+    with contextlib.suppress(Exception):
+        # Where nobody's home is known, as in a container whose user has no entry, among temporary files.
+        folder: Path | None = None
+        with contextlib.suppress(OSError, RuntimeError):
+            folder = Path(platformdirs.user_log_dir("metahebb"))
+            folder.mkdir(parents=True, exist_ok=True)
+        usable = folder is not None and folder.is_absolute() and os.access(folder, os.W_OK)
+        descriptor, name = tempfile.mkstemp(".txt", "traceback-", folder if usable else None)
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        return f"{report}: the traceback is in {quoted(name)}."
+    return f"{report}."
+
+
+def _claim_standard_output() -> Stream:
     """Standard output; whatever prints from now on, to the end of the process, does so on standard error.
 
     Rules, environments and libraries print as they like, when they are imported, in C, and when the process ends.
     """
     sys.stdout.flush()
-    out = os.fdopen(os.dup(1), "w")
+    out = Stream(os.dup(1), sys.stdout)
     os.dup2(2, 1)
     return out
 
@@ -146,17 +188,21 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
 def _option_of(setting: Setting) -> inspect.Parameter:
     name = f"--{setting.option}"
     names = f"{name}/--no-{setting.option}" if setting.kind.parameter is bool else name
-    option = typer.Option(names, help=setting.help, show_default=False, rich_help_panel=setting.group.value)
-    annotation: Any = Annotated[setting.kind.parameter | None, option]
+    kind, panel = setting.kind, setting.group.value
+    option = typer.Option(names, metavar=kind.metavar, help=setting.help, show_default=False, rich_help_panel=panel)
+    annotation: Any = Annotated[kind.parameter | None, option]
     return inspect.Parameter(setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _list_accepted_names(parameters: Iterable[Any]) -> None:
+def _complete_help(parameters: Iterable[Any]) -> None:
     """Add to the help of options what they accept: only where help is asked for, since the lists' modules are slow."""
     for parameter in parameters:
         kind = SETTINGS[parameter.name].kind if parameter.name in SETTINGS else None
         if isinstance(kind, Name):
             parameter.help = f"{parameter.help} One of {', '.join(kind.accepted())}."
+        if isinstance(kind, Flag):
+            # In a column of its own it would be cut in a narrow terminal.
+            parameter.help = f"{parameter.help} Or {parameter.secondary_opts.pop()}."
 
 
 @app.callback(invoke_without_command=True)
@@ -171,29 +217,37 @@ def version(
 @app.command()
 @_with_settings
 def train(
-    task: Annotated[str | None, typer.Argument(help="Such as gymnasium:CartPole-v1.", show_default=False)] = None,
-    run: Annotated[Path | None, typer.Option(help="The run's folder; default runs/TASK-N.", show_default=False)] = None,
-    resume: Annotated[
-        Path | None, typer.Option(help="Continue this run as if it had never stopped.", show_default=False)
+    task: Annotated[str | None, typer.Argument(help=TASK, show_default=False)] = None,
+    run: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The run's folder; default runs/TASK-N.", show_default=False)
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="Published settings: paper.", show_default=False)] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Continue this run as if it had never stopped.", show_default=False),
+    ] = None,
+    preset: Annotated[str | None, typer.Option(metavar="NAME", help=PRESET, show_default=False)] = None,
     config: Annotated[
-        Path | None, typer.Option(help="Settings of another run: its config.json.", show_default=False)
+        Path | None,
+        typer.Option(metavar="FILE", help="Settings of another run: its config.json.", show_default=False),
     ] = None,
     start_from: Annotated[
-        Path | None, typer.Option("--from", help="Start from an evolved agent or run.", show_default=False)
+        Path | None,
+        typer.Option("--from", metavar="PATH", help="Start from an evolved agent or run.", show_default=False),
     ] = None,
     time_limit: Annotated[
         float | None,
         typer.Option(
-            help="Minutes after which the run ends, with the generation if that is soon done.", show_default=False
+            metavar="MINUTES", help="When to end the run, with the generation if that is soon done.", show_default=False
         ),
     ] = None,
     trust_code: TrustCode = False,
     workers: Workers = None,
     **settings: Any,
 ) -> None:
-    """Evolve plasticity rules for a task, or continue a run."""
+    """Evolve plasticity rules for a task, or continue a run.
+
+    Settings that are not given are the task's own, or those of --preset, --config or --from; config.json has them all.
+    """
     settings = {name: value for name, value in settings.items() if value is not None}
     generations = settings.pop("generations", None)
     from metahebb import api
@@ -223,7 +277,7 @@ def train(
         with _given_up_after(time_limit):
             made = api.reopen(resume, generations, workers, trust_code=trust_code)
     with showing(made, time_limit) as observer:
-        ending = api.go_on(made, workers=workers, time_limit=time_limit, observer=observer, new=resume is None)
+        ending = api.go_on(made, workers=workers, time_limit=time_limit, observer=observer)
     reasons = {
         "generations": f"All {made.configuration.generations} generations are done",
         "target": f"The validation reached the target of {made.configuration.target:g}"
@@ -244,18 +298,24 @@ def train(
 @app.command()
 def evaluate(
     agent: Annotated[Path, typer.Argument(help="An agent's file, or a run's folder (its best agent).")],
-    lives: Annotated[int, typer.Option(help="Fresh lives.")] = 100,
-    seed: Annotated[int, typer.Option(help="Which fresh lives.")] = 0,
+    lives: Annotated[int, typer.Option(metavar="NUMBER", help="How many fresh lives.")] = 100,
+    seed: Annotated[
+        int, typer.Option(metavar="NUMBER", help="Which lives: the same seed gives every agent the same.")
+    ] = 0,
     beside_random: Annotated[
         bool,
-        typer.Option("--beside-random", help="Live the same lives with random rules too.", show_default=False),
+        typer.Option(
+            "--beside-random", help="Beside the evolved rules, score random ones in the same lives.", show_default=False
+        ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON alone on standard output.", show_default=False)] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the scores as JSON and nothing else.", show_default=False)
+    ] = False,
     morphology: Annotated[
         list[str] | None,
-        typer.Option(help="A body to live in, where the task has bodies; may be repeated.", show_default=False),
+        typer.Option(metavar="TEXT", help=SETTINGS["morphologies"].help, show_default=False),
     ] = None,
-    simulator: Annotated[str | None, typer.Option(help=SIMULATOR, show_default=False)] = None,
+    simulator: Annotated[str | None, typer.Option(metavar="TEXT", help=SIMULATOR, show_default=False)] = None,
     imports: Imports = None,
     trust_code: TrustCode = False,
     workers: Workers = None,
@@ -289,7 +349,8 @@ def evaluate(
         described = {
             name: {"simulator": simulator, "body": body or None, **e.to_json()} for name, (body, e) in rows.items()
         }
-        print(json_text(described if len(rows) > 1 else described.popitem()[1]), file=out, flush=True)
+        print(json_text(described if len(rows) > 1 else described.popitem()[1]), file=out)
+        out.finish()
         return
     where = f", simulator {simulator}" if simulator else ""
     table = Table(title=f"{loaded.configuration.task}{where}: {lives} fresh lives", title_justify="left")
@@ -310,12 +371,15 @@ def evaluate(
 @app.command()
 def watch(
     agent: Annotated[Path, typer.Argument(help="An agent's file, or a run's folder (its best agent).")],
-    video: Annotated[Path, typer.Option(help="The film to make: .mp4 or .gif.")] = Path("life.mp4"),
-    seed: Annotated[int, typer.Option(help="Which life: the first that `evaluate` lives with this seed.")] = 0,
+    video: Annotated[Path, typer.Option(metavar="FILE", help="The film to make: .mp4 or .gif.")] = Path("life.mp4"),
+    seed: Annotated[
+        int, typer.Option(metavar="NUMBER", help="Which life: the first that `evaluate` lives with this seed.")
+    ] = 0,
     morphology: Annotated[
-        str | None, typer.Option(help="The body to live in, where the task has bodies.", show_default=False)
+        str | None,
+        typer.Option(metavar="TEXT", help="The body to live in, where the task has bodies.", show_default=False),
     ] = None,
-    simulator: Annotated[str | None, typer.Option(help=SIMULATOR, show_default=False)] = None,
+    simulator: Annotated[str | None, typer.Option(metavar="TEXT", help=SIMULATOR, show_default=False)] = None,
     imports: Imports = None,
     trust_code: TrustCode = False,
     overwrite: Overwrite = False,
@@ -374,11 +438,16 @@ def list_strategies() -> None:
 @app.command("import-reference")
 def import_reference(
     files: Annotated[list[Path], typer.Argument(help="The files that the reference implementation wrote.")],
-    out: Annotated[Path, typer.Option(help="The agent's file to write.")] = Path("agent.safetensors"),
-    rule: Annotated[str | None, typer.Option(help="Where the file's name does not tell.", show_default=False)] = None,
-    task: Annotated[str | None, typer.Option(help="Where the file's name does not tell.", show_default=False)] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The agent's file to write.")] = Path("agent.safetensors"),
+    rule: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The rule, where no file's name tells it.", show_default=False)
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The task, where no file's name tells it.", show_default=False)
+    ] = None,
     initial_weights: Annotated[
-        str | None, typer.Option(help="Where the file's name does not tell.", show_default=False)
+        str | None,
+        typer.Option(metavar="NAME", help="The initial weights, where no file's name tells them.", show_default=False),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:

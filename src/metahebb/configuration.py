@@ -69,16 +69,18 @@ class Configuration:
     """
 
     # fmt: off
-    task: str = setting(..., WORLD, Text(), "Such as gymnasium:CartPole-v1.", option=None)
-    env_args: Mapping[str, Any] = setting({}, WORLD, Pairs(), "key=value for the environment.", option="env-arg")
-    greyscale: bool = setting(False, WORLD, Flag(), "See images in grey.")
-    frame_stack: int = setting(1, WORLD, Whole(1), "The latest frames, seen at once.")
+    task: str = setting(..., WORLD, Text(), "The task, such as gymnasium:CartPole-v1.", option=None)
+    env_args: Mapping[str, Any] = setting(
+        {}, WORLD, Pairs(), "An argument for the environment; may be repeated.", option="env-arg")
+    greyscale: bool = setting(False, WORLD, Flag(), "Show the network colour images in grey.")
+    frame_stack: int = setting(1, WORLD, Whole(1), "How many of the latest observations the network sees at once.")
     max_steps: int | None = setting(
         None, WORLD, Whole(1), "Steps after which a life ends; default the environment's own limit.", absent=None)
     fresh_environments: bool | None = setting(
         None, WORLD, Flag(), "A new environment for each life; default where lives need it.", absent=None)
     imports: tuple[str, ...] = setting(
-        (), WORLD, Names(), "A module (or .py file) that registers tasks or environments of your own.", option="import")
+        (), WORLD, Names(), "A module (or .py file) that registers tasks or environments of your own; may be repeated.",
+        option="import")
     import_digests: tuple[str, ...] = setting(
         (), WORLD, Names(), "SHA-256 of each import that is a file; empty for a module.", option=None, absent=())
     simulator: str | None = setting(
@@ -90,7 +92,8 @@ class Configuration:
         "ABCD_lr", NETWORK, Text(), "A rule (see `metahebb rules`), or my_rules.py:my_rule.", static="ABCD_lr")
     rule_digest: str | None = setting(
         None, NETWORK, Text(), "SHA-256 of the file of a user's rule.", option=None, static=None)
-    static: bool = setting(False, NETWORK, Flag(), "Evolve the weights; nothing changes in life.")
+    static: bool = setting(
+        False, NETWORK, Flag(), "Evolve the weights themselves, which do not change in life: no plasticity.")
     initial_weights: str = setting(
         "uniform", NETWORK, Name(_keys("initial_weights", "NAMES")), "The weights that a life begins with.",
         static="uniform")
@@ -104,36 +107,40 @@ class Configuration:
         "float32", NETWORK, Name(_keys("networks", "STORAGE")),
         "How a life stores its coefficients; float16 is faster in large networks.", static="float32")
 
-    strategy: str = setting("openai-es", SEARCH, Text(), "openai-es, or a strategy of evosax.")
+    strategy: str = setting(
+        "openai-es", SEARCH, Text(), "The search: openai-es, or one of evosax (see `metahebb strategies`).")
     strategy_options: Mapping[str, float | str] = setting(
-        {}, SEARCH, Pairs(), "key=value for a strategy of evosax.", option="strategy-option")
-    population: int = setting(64, SEARCH, Whole(1), "Members of a generation.")
+        {}, SEARCH, Pairs(), "A setting of a strategy of evosax; may be repeated.", option="strategy-option")
+    population: int = setting(64, SEARCH, Whole(1), "Members of a generation; openai-es needs an even number.")
     lives: int = setting(1, SEARCH, Whole(1), "Lives of each member in a generation (in each of its bodies).")
     paired_lives: bool = setting(
-        True, SEARCH, Flag(), "Mirrored members share their lives' seeds.", only_for="openai-es")
+        True, SEARCH, Flag(), "The two members of a mirrored pair live in the same worlds.", only_for="openai-es")
     start: str = setting("normal", SEARCH, Name(lambda: STARTS), "The distribution of the starting genes.")
-    start_scale: float = setting(1.0, SEARCH, POSITIVE, "Times the starting genes.")
+    start_scale: float = setting(1.0, SEARCH, POSITIVE, "A factor on the starting genes.")
     filter_scale: float = setting(
-        1.0, SEARCH, POSITIVE, "Times the starting genes, samples and updates of the filters of images.",
+        1.0, SEARCH, POSITIVE, "With images, a factor on the filters' starting genes, samples and updates.",
         only_for="openai-es")
-    sigma: float = setting(0.1, SEARCH, POSITIVE, "Standard deviation of the samples.", only_for="openai-es")
-    sigma_decay: float = setting(0.999, SEARCH, DECAY, "Times sigma, each generation.", only_for="openai-es")
-    sigma_minimum: float = setting(0.01, SEARCH, NOT_NEGATIVE, "Where its decay ends.", only_for="openai-es")
+    sigma: float = setting(
+        0.1, SEARCH, POSITIVE, "Standard deviation of the samples around the mean genome.", only_for="openai-es")
+    sigma_decay: float = setting(0.999, SEARCH, DECAY, "A factor on sigma after each generation.", only_for="openai-es")
+    sigma_minimum: float = setting(0.01, SEARCH, NOT_NEGATIVE, "Sigma does not decay below this.", only_for="openai-es")
     lr: float = setting(0.05, SEARCH, POSITIVE, "Learning rate.", only_for="openai-es")
-    lr_decay: float = setting(0.995, SEARCH, DECAY, "Times lr, each generation.", only_for="openai-es")
-    lr_minimum: float = setting(0.001, SEARCH, NOT_NEGATIVE, "Where its decay ends.", only_for="openai-es")
+    lr_decay: float = setting(
+        0.995, SEARCH, DECAY, "A factor on the learning rate after each generation.", only_for="openai-es")
+    lr_minimum: float = setting(
+        0.001, SEARCH, NOT_NEGATIVE, "The learning rate does not decay below this.", only_for="openai-es")
     optimizer: str = setting(
-        "sgd", SEARCH, Name(_keys("evolution.openai_es", "OPTIMIZERS")), "What makes a step of the gradient.",
+        "sgd", SEARCH, Name(_keys("evolution.openai_es", "OPTIMIZERS")), "What makes a step of the estimated gradient.",
         only_for="openai-es")
     penalty: float = setting(
-        0.01, SEARCH, NOT_NEGATIVE, "Times the mean square of the genes, subtracted from the fitness.")
+        0.01, SEARCH, NOT_NEGATIVE, "This times the mean square of the genes is subtracted from the fitness.")
 
-    seed: int = setting(0, RUN, SEED, "Where all randomness comes from.")
-    generations: int = setting(300, RUN, Whole(1), "When to end; with --resume, the new end.")
+    seed: int = setting(0, RUN, SEED, "The same seed gives the same run.")
+    generations: int = setting(300, RUN, Whole(1), "How many to evolve; with --resume, the new total.")
     validate_every: int = setting(10, RUN, Whole(1), "Generations between validations of the mean genome.")
-    validation_lives: int = setting(32, RUN, Whole(1), "Lives of a validation.")
+    validation_lives: int = setting(32, RUN, Whole(1), "How many lives a validation takes.")
     target: float | None = setting(
-        None, RUN, Number(), "Validation score that ends the run; default the environment's own.")
+        None, RUN, Number(), "The validation score that ends the run; default the environment's own.")
     # fmt: on
 
     def __post_init__(self) -> None:

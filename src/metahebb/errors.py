@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable
 
-__all__ = ["MetahebbError", "RunError", "UsageError", "quoted", "unknown"]
+__all__ = ["MetahebbError", "RunError", "UsageError", "quoted", "raised", "unknown"]
 
 LONGEST = 300
 """characters of what was given that a sentence repeats"""
 
 
 class MetahebbError(Exception):
-    """A failure with one sentence for the user: what was given, what is accepted, the remedy."""
+    """A failure with one sentence for the user: what was given, what is accepted, the remedy.
+
+    It is one line, whatever lines the messages of users' code and of libraries bring into it.
+    """
 
     exit_code = 1
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(_on_one_line(sentence))
 
 
 class UsageError(MetahebbError, ValueError):
@@ -30,7 +37,24 @@ class RunError(MetahebbError, RuntimeError):
 
 def quoted(given: str | os.PathLike[str]) -> str:
     """What was given as a sentence repeats it: quoted, the middle left out where it is very long."""
-    text = repr(os.fspath(given))
+    return _shortened(repr(os.fspath(given)))
+
+
+def raised(error: BaseException) -> str:
+    """What a user's code or a library raised, on one line: ``ValueError: its message``."""
+    try:
+        message = _on_one_line(str(error))
+    except Exception:
+        # Its text is code of the user's too.
+        message = ""
+    return f"{type(error).__name__}: {_shortened(message)}" if message else type(error).__name__
+
+
+def _on_one_line(text: str) -> str:
+    return re.sub(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*", " ", text.strip())
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 :]}"
 
 

@@ -103,8 +103,11 @@ def sweep(folder: Path) -> None:
 def user_path(what: str, given: str | os.PathLike[str]) -> Path:
     """A path that a user gave, whether anything is there or not.
 
-    Raises UsageError for one that the system takes for none (too long, with a NUL) or whose folders it does not open.
+    Raises UsageError for what is no path, or one that the system takes for none (too long, with a NUL) or whose folders
+    it does not open.
     """
+    if not isinstance(given, str | os.PathLike):
+        raise UsageError(f"{what} is {given!r}; it must be a path.")
     try:
         path = Path(given)
         path.stat()

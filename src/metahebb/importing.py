@@ -18,8 +18,8 @@ from types import ModuleType
 
 import gymnasium
 
-from metahebb.errors import UsageError
-from metahebb.files import user_path
+from metahebb.errors import UsageError, raised
+from metahebb.files import check_file, user_path
 from metahebb.interrupts import is_the_users
 
 __all__ = ["REMEDY", "import_user_module", "load_file", "locate_user_module"]
@@ -35,7 +35,7 @@ _loading: set[Path] = set()
 def locate_user_module(name: str | os.PathLike[str]) -> str:
     """A module as a configuration names it: a file by its absolute path, so that it is found from any folder."""
     name = os.fspath(name)
-    path = user_path("--import", Path(name if name.endswith(".py") else f"{name}.py").expanduser())
+    path = user_path("--import", os.path.expanduser(name if name.endswith(".py") else f"{name}.py"))
     return str(path.resolve()) if path.is_file() or name.endswith(".py") else name
 
 
@@ -43,8 +43,9 @@ def import_user_module(name: str) -> ModuleType:
     """Import a module of the user's by dotted name or file, once; raises UsageError in one sentence."""
     try:
         if name.endswith(".py"):
-            if not user_path("--import", Path(name).expanduser()).is_file():
+            if not user_path("--import", os.path.expanduser(name)).is_file():
                 raise UsageError(f"--import {name!r}: there is no such file.")
+            check_file("--import", os.path.expanduser(name))
             return load_file(Path(name))
         if importlib.util.find_spec(name.partition(".")[0]) is not None:
             return importlib.import_module(name)
@@ -56,7 +57,7 @@ def import_user_module(name: str) -> ModuleType:
     except BaseException as e:
         if is_the_users(e):
             raise
-        raise UsageError(f"--import {name!r} raised {type(e).__name__}: {e}") from e
+        raise UsageError(f"--import {name!r} raised {raised(e)}") from e
 
 
 def load_file(path: Path) -> ModuleType:
@@ -66,7 +67,7 @@ def load_file(path: Path) -> ModuleType:
     known by the file's name too: entry points such as ``"my_envs:MyEnv"`` find it. Raises what the file raises, and
     UsageError for a file that, when it is run, asks for itself.
     """
-    path = path.expanduser().resolve()
+    path = Path(os.path.expanduser(path)).resolve()
     source = path.read_bytes()
     if path in _loaded and _loaded[path][0] == source:
         return _loaded[path][1]

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 
 import jax
 
-__all__ = ["jax_defaults", "without_jax_settings"]
+from metahebb.errors import UsageError, raised
+
+__all__ = ["jax_defaults", "start_jax", "without_jax_settings"]
 
 _INHERITED = (
     "JAX_PLATFORMS",
@@ -20,6 +22,17 @@ _INHERITED = (
     "JAX_DEBUG_LOG_MODULES",
 )
 """JAX's variables that say where it computes and what it tells, and not what comes of it."""
+
+
+def start_jax() -> None:
+    """Start JAX where it has not; raises UsageError where it does not start where JAX_PLATFORMS says."""
+    try:
+        jax.default_backend()
+    except (RuntimeError, AssertionError) as e:
+        given = jax.config.jax_platforms  # type: ignore[attr-defined]
+        # It asserts that there is one.
+        reason = raised(e) if str(e) else "there is no such device here"
+        raise UsageError(f"JAX does not start with JAX_PLATFORMS={given!r}: {reason}; with cpu it would.") from e
 
 
 @contextlib.contextmanager

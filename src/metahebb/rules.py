@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +30,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from metahebb.errors import UsageError, quoted, unknown
-from metahebb.files import user_path
+from metahebb.errors import UsageError, quoted, raised, unknown
+from metahebb.files import check_file, user_path
 from metahebb.importing import load_file
 from metahebb.interrupts import is_the_users
 from metahebb.jax_defaults import jax_defaults
@@ -170,9 +171,10 @@ def load_rule(name: str, folder: Path | None = None) -> Rule:
     file, _, function_name = name.rpartition(":") if ":" in name else (name, "", "")
     if not function_name or not file.endswith(".py"):
         raise UsageError(f"Rule {quoted(name)} is not of the form my_rules.py:my_rule.")
-    path = user_path("The rule's file", (folder or Path.cwd()) / Path(file).expanduser())
+    path = user_path("The rule's file", (folder or Path.cwd()) / os.path.expanduser(file))
     if not path.is_file():
         raise UsageError(f"Rule {name!r}: there is no file {str(path)!r}.")
+    check_file("The rule's file", path)
     try:
         module = load_file(path)
     except UsageError:
@@ -180,7 +182,7 @@ def load_rule(name: str, folder: Path | None = None) -> Rule:
     except BaseException as e:
         if is_the_users(e):
             raise
-        raise UsageError(f"Rule {name!r}: running {path.name} raised {type(e).__name__}: {e}.") from e
+        raise UsageError(f"Rule {name!r}: running {path.name} raised {raised(e)}") from e
     function = getattr(module, function_name, None)
     if not callable(function):
         functions = [k for k, v in vars(module).items() if inspect.isfunction(v) and v.__module__ == module.__name__]
@@ -233,8 +235,7 @@ def _try_out(rule: Rule) -> None:
     except BaseException as e:
         if is_the_users(e):
             raise
-        reason = str(e).strip().partition("\n")[0]
-        raise UsageError(f"Rule {rule.name!r} raised {type(e).__name__} when tried on a small layer: {reason}") from e
+        raise UsageError(f"Rule {rule.name!r}, tried on a small layer, raised {raised(e)}") from e
     if not isinstance(change, jax.Array):
         raise UsageError(f"Rule {rule.name!r} returned {change!r}; it must return one change per synapse.")
     try:

@@ -44,6 +44,8 @@ class Kind(ABC):
     """as in "it must be …" """
     parameter: Any = str
     """what the command line takes; ``parse`` makes a value of it"""
+    metavar: str | None = "TEXT"
+    """what stands for a value in the command's help"""
 
     @abstractmethod
     def read(self, option: str, value: Any) -> Any:
@@ -65,6 +67,7 @@ class Whole(Kind):
     minimum: int = 1
     maximum: int | None = None
     parameter = int
+    metavar = "NUMBER"
 
     @property
     def what(self) -> str:  # type: ignore[override]
@@ -94,6 +97,7 @@ class Number(Kind):
     at_most: float | None = None
     unit: str = ""
     parameter = float
+    metavar = "NUMBER"
 
     @property
     def what(self) -> str:  # type: ignore[override]
@@ -137,11 +141,13 @@ class Flag(Kind):
 
     what = "True or False"
     parameter = bool
+    metavar = None
 
     def read(self, option: str, value: Any) -> bool:
-        if not isinstance(value, bool):
+        plain = _plain(value)
+        if not isinstance(plain, bool):
             raise self.refusal(option, value)
-        return value
+        return plain
 
 
 @dataclass(frozen=True)
@@ -150,6 +156,7 @@ class Name(Kind):
 
     accepted: Callable[[], Iterable[str]]
     what = "text"
+    metavar = "NAME"
 
     def read(self, option: str, value: Any) -> str:
         if not isinstance(value, str):
@@ -164,7 +171,7 @@ class Name(Kind):
 class Names(Kind):
     """A tuple of texts or paths; the option may be repeated."""
 
-    what = "a list of texts"
+    what = "a list of texts or paths"
     parameter = list[str]
 
     def read(self, option: str, value: Any) -> tuple[str, ...]:
@@ -178,8 +185,10 @@ class Sizes(Kind):
     """A tuple of whole numbers, 1 or more; on the command line 128,64."""
 
     what = "whole numbers, 1 or more, such as 128,64"
+    metavar = "SIZES"
 
     def read(self, option: str, value: Any) -> tuple[int, ...]:
+        value = _plain(value)
         if not isinstance(value, tuple | list):
             raise self.refusal(option, value)
         try:
@@ -200,11 +209,22 @@ class Pairs(Kind):
 
     what = "a mapping from names to values"
     parameter = list[str]
+    metavar = "KEY=VALUE"
 
     def read(self, option: str, value: Any) -> Mapping[str, Any]:
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
             raise self.refusal(option, value)
-        return dict(value)
+        pairs: dict[str, Any] = {}
+        for key, item in value.items():
+            try:
+                # As workers and files have it.
+                pairs[key] = json.loads(json.dumps(item, default=_plain))
+            except (TypeError, ValueError, RecursionError):
+                raise UsageError(
+                    f"--{option} {key} is {type(item).__name__}, which no file can hold; it must be a number, a text, "
+                    "True, False, None, or a list or dictionary of these."
+                ) from None
+        return pairs
 
     def parse(self, option: str, given: Sequence[str]) -> Mapping[str, Any]:
         """Values are JSON where they can be read as such, else Python's constants, else text."""
@@ -218,6 +238,13 @@ class Pairs(Kind):
             except (ValueError, RecursionError):
                 pairs[key] = {"True": True, "False": False, "None": None}.get(value, value)
         return pairs
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars and arrays as Python's own numbers and lists, a path as text; nothing else is changed."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.tolist() if hasattr(value, "dtype") and hasattr(value, "tolist") else value
 
 
 @dataclass(frozen=True)

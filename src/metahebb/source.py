@@ -53,7 +53,7 @@ def write_rule(function: Callable[..., Any], folder: Path) -> str:
     path = folder / f"{name}.py"
     # The names in its annotations are not among what it uses.
     header = ["from __future__ import annotations", "", *sorted(lines)]
-    path.write_text("\n".join([*header, "", "", _with_plain_defaults(text, function)]))
+    path.write_text("\n".join([*header, "", "", _with_plain_defaults(text, function)]), encoding="utf-8")
     return f"{path}:{name}"
 
 

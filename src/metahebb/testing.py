@@ -18,6 +18,7 @@ import gymnasium
 import jax
 import numpy as np
 
+from metahebb.errors import raised
 from metahebb.readouts import Readout, readout_for
 from metahebb.tasks import Task
 from metahebb.worlds import HostWorld, TracedWorld
@@ -202,8 +203,7 @@ def _check_form(world: TracedWorld, step: Any, before: Any, cases: Sequence[Case
     try:
         after = jax.eval_shape(step, state, actions)
     except Exception as e:
-        reason = str(e).strip().partition("\n")[0]
-        raise AssertionError(f"step cannot be traced by JAX, which raised {type(e).__name__}: {reason}") from e
+        raise AssertionError(f"step cannot be traced by JAX, which raised {raised(e)}") from e
     for name, given, returned in (("state", state, after.state), ("observation", observation, after.observation)):
         form: object = jax.tree.structure(given)
         _hold(form == jax.tree.structure(returned), f"step returned a {name} of another structure than it was given")

@@ -29,7 +29,7 @@ import platformdirs
 
 from metahebb.configuration import Configuration
 from metahebb.errors import RunError, UsageError, quoted
-from metahebb.files import WriteError, read_file, user_path, write_file
+from metahebb.files import WriteError, read_file, reason_of, user_path, write_file
 from metahebb.interrupts import undo_at_end
 from metahebb.tasks.gymnasium import PREFIX
 
@@ -313,7 +313,10 @@ def _folder_of(contents: Mapping[str, bytes]) -> Path:
 
 def new_folder() -> Path:
     """A temporary folder for code, which lasts as long as this process."""
-    folder = Path(tempfile.mkdtemp(prefix="metahebb-")).resolve()
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="metahebb-")).resolve()
+    except OSError as e:
+        raise UsageError(f"There is no folder for temporary files ({reason_of(e)}); let TMPDIR be one.") from e
     undo_at_end(functools.partial(shutil.rmtree, folder, ignore_errors=True))
     _folders.add(folder)
     return folder

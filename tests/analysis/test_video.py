@@ -165,6 +165,27 @@ def test_panels_fit_and_do_not_overlap(layers: list[tuple[int, int]]) -> None:
     assert bottom <= 550
 
 
+def test_layers_for_which_there_is_no_room_below_each_other_are_drawn_in_columns() -> None:
+    layers = [(4, 8), *[(8, 8)] * 11, (8, 2)]
+    places = [
+        (panel.left, panel.top - 26, panel.left + panel.size(layer)[1], panel.top + panel.size(layer)[0])
+        for panel, layer in zip(lay_out(layers, 648, 550), layers, strict=True)
+    ]
+    assert all(left >= 0 and top >= 0 and right <= 648 and bottom <= 550 for left, top, right, bottom in places)
+    assert len({left for left, *_ in places}) == 2
+    for i, (left, top, right, bottom) in enumerate(places):
+        for left_, top_, right_, bottom_ in places[:i]:
+            assert right_ < left or bottom_ < top or right < left_ or bottom < top_
+    with pytest.raises(UsageError, match="90 layers cannot be filmed"):
+        lay_out([(8, 8)] * 90, 648, 550)
+
+
+def test_a_life_of_a_deep_network_is_filmed(tmp_path: Path) -> None:
+    agent = random_agent("gymnasium:CartPole-v1", hidden=(8,) * 12)
+    outcome = film(agent, tmp_path / "life.mp4", seed=np.int64(1), number=np.int64(2))  # type: ignore[arg-type]
+    assert len(frames_of(tmp_path / "life.mp4")[0]) == outcome.steps
+
+
 class Blind(gymnasium.Env[np.ndarray, int]):
     metadata = {"render_modes": ["ansi"]}  # noqa: RUF012
     observation_space = gymnasium.spaces.Box(-1, 1, (2,))

@@ -216,7 +216,7 @@ def test_a_setting_that_older_versions_did_not_have_was_the_default(tmp_path: Pa
 
 def test_a_learning_rate_may_be_a_whole_number(tmp_path: Path) -> None:
     settings = dataclasses.replace(SETTINGS, lr=1)
-    strategy = OpenAIES(settings, parameters=5, synaptic=3)
+    strategy = dataclasses.replace(ADAM, lr=Decay(1))
     for generation, lr in ((1, 1), (2, 0.995)):
         save(tmp_path, Checkpoint(generation, strategy.init()._replace(lr=lr)), settings)
         loaded = load_newest(tmp_path, strategy, settings)

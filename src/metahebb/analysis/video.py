@@ -7,6 +7,7 @@ a resized picture, a table look-up per weight and one line of text.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import math
 import subprocess
@@ -25,7 +26,7 @@ from metahebb.agents import Agent
 from metahebb.configuration import SEED
 from metahebb.errors import RunError, UsageError, quoted
 from metahebb.evolution.workers import Workers
-from metahebb.files import check_new_file, replacing
+from metahebb.files import check_new_file, replacing, user_path
 from metahebb.interrupts import undone
 from metahebb.lifetimes.lives import Outcome, life_of
 from metahebb.networks import Network
@@ -44,6 +45,7 @@ LABEL_HEIGHT = 26
 KEY_HEIGHT = 44
 LEAST_HEIGHT = 24
 """of a layer of few neurons"""
+MOST_COLUMNS = 6
 
 INK, FAINT, LINE, PAPER = (34, 34, 34), (118, 118, 118), (190, 190, 190), (255, 255, 255)
 COLOURS = (matplotlib.colormaps["RdBu_r"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
@@ -78,10 +80,10 @@ def film(
     action came from. The file appears whole, in the place of one that exists only with ``overwrite``. Raises UsageError
     for a path that cannot be written or a world without pictures, RunError for a failure at work.
     """
-    if Path(path).suffix.lower() not in FORMATS:
+    if user_path("The film", path).suffix.lower() not in FORMATS:
         raise UsageError(f"The film {quoted(path)} is of no kind that can be made; accepted are .mp4 and .gif.")
     path = check_new_file("The film", path, overwrite)
-    SEED.read("seed", seed)
+    seed, number = SEED.read("seed", seed), SEED.read("number", number)
     agent = agent.elsewhere(morphology, simulator)
     frames_per_second = agent.task.frames_per_second
     if frames_per_second is None:
@@ -107,7 +109,7 @@ def film(
 def _encoding(path: Path, frames_per_second: float) -> Iterator[IO[bytes]]:
     """A stream for frames, uint8 [HEIGHT, WIDTH, 3] each; the film appears when the block ends without an error."""
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{WIDTH}x{HEIGHT}", "-r", f"{frames_per_second:.6f}"]
-    with replacing("The film", path) as temporary, tempfile.TemporaryFile() as complaints:
+    with replacing("The film", path) as temporary, tempfile.TemporaryFile(dir=path.absolute().parent) as complaints:
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error", *source, "-i", "-"]
         command += [*FORMATS[path.suffix.lower()].split(), f"file:{temporary}"]
         # Ctrl-C is this process's to handle.
@@ -146,6 +148,7 @@ class Panel:
     """weights on either side of a square of which the largest alone is shown; 1 shows them all"""
     cell: tuple[int, int]
     """pixels (down, across) of what is shown"""
+    left: int = 0
 
     def shown(self, weights: np.ndarray) -> np.ndarray:
         """What is shown of the weights [inputs, outputs]: [down, across], before it is enlarged."""
@@ -167,7 +170,24 @@ class Panel:
 
 
 def lay_out(layers: Sequence[tuple[int, int]], width: int, height: int) -> list[Panel]:
-    """A panel for each layer (inputs, outputs), one below the other, as large as the space allows."""
+    """A panel for each layer (inputs, outputs), as large as the space allows: one below the other, in as few columns
+    as hold them."""
+    for columns in range(1, MOST_COLUMNS + 1):
+        each = math.ceil(len(layers) / columns)
+        room = (width + MARGIN) // columns - MARGIN
+        panels = []
+        bottom = 0
+        for column, first in enumerate(range(0, len(layers), each)):
+            laid, end = _column(layers[first : first + each], room, height)
+            panels += [dataclasses.replace(panel, left=column * (room + MARGIN)) for panel in laid]
+            bottom = max(bottom, end)
+        if bottom <= height + MARGIN // 2:
+            return panels
+    raise UsageError(f"A network of {len(layers)} layers cannot be filmed: no more than some {8 * columns} have room.")
+
+
+def _column(layers: Sequence[tuple[int, int]], width: int, height: int) -> tuple[list[Panel], int]:
+    """Panels one below the other, and where the next would begin, which is below ``height`` if there are too many."""
     # Pixels a weight: whole numbers, or one for a block of weights.
     scales = [width // max(layer) or -math.ceil(max(layer) / width) for layer in layers]
     while True:
@@ -183,7 +203,7 @@ def lay_out(layers: Sequence[tuple[int, int]], width: int, height: int) -> list[
         heights = [panel.size(layer)[0] for panel, layer in zip(panels, layers, strict=True)]
         tallest = int(np.argmax(heights))
         if top <= height or heights[tallest] <= LEAST_HEIGHT:
-            return panels
+            return panels, top
         scales[tallest] = scales[tallest] - 1 if scales[tallest] > 1 else min(scales[tallest], -1) - 1
 
 
@@ -219,7 +239,7 @@ class Page:
         counter[:] = self._counter(step, reward)
         for panel, layer, values in zip(self._panels, self._layers, weights, strict=True):
             height, width = panel.size(layer)
-            top, left = TOP + panel.top, WIDTH - MARGIN - WEIGHTS_WIDTH
+            top, left = TOP + panel.top, WIDTH - MARGIN - WEIGHTS_WIDTH + panel.left
             self._sheet[top : top + height, left : left + width] = self._coloured(panel, values)
         return self._sheet
 
@@ -247,17 +267,20 @@ class Page:
         draw.text((MARGIN, MARGIN + 36), _subtitle(agent.network), FAINT, _font(17))
 
     def _draw_label(self, draw: ImageDraw.ImageDraw, i: int, panel: Panel, layer: tuple[int, int]) -> None:
-        left, top = WIDTH - MARGIN - WEIGHTS_WIDTH, TOP + panel.top
+        left, top = WIDTH - MARGIN - WEIGHTS_WIDTH + panel.left, TOP + panel.top
         height, width = panel.size(layer)
         draw.rectangle((left - 1, top - 1, left + width, top + height), outline=LINE)
         inputs, outputs = layer
         name = f"layer {i + 1}   {inputs} → {outputs}"
         baseline = top - 8
         draw.text((left, baseline), name, INK, _font(16), anchor="ls")
+        used = _font(16).getlength(name) + MARGIN
         across = "outputs" if panel.turned else "inputs"
         largest = f", the largest of each {panel.block}×{panel.block} shown" if panel.block > 1 else ""
         note = f"{across} across{largest}"
-        draw.text((left + width, baseline), note, FAINT, _font(13), anchor="rs")
+        # In narrow columns there is no room for it.
+        if used + _font(13).getlength(note) <= width:
+            draw.text((left + width, baseline), note, FAINT, _font(13), anchor="rs")
 
     def _draw_key(self, draw: ImageDraw.ImageDraw) -> None:
         """The bar of colours and what they mean."""

@@ -104,6 +104,7 @@ class EvosaxStrategy:
     """member → a genome to start from, float32 [parameters]"""
 
     @cached_property
+    @jax_defaults()
     def _algorithm(self) -> Any:
         """(the algorithm, its parameters)."""
         algorithm = _algorithms()[self.name]
@@ -147,6 +148,7 @@ class EvosaxStrategy:
                 f"for {self.parameters:,} parameters: {said[:200].rstrip('.')}."
             ) from e
 
+    @jax_defaults()
     @jax_defaults()
     def check(self) -> None:
         """Raise UsageError for a population or options that the strategy refuses; nothing is allocated."""

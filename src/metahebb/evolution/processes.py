@@ -124,6 +124,8 @@ def _environment(accelerated: bool) -> dict[str, str]:
     return {
         **without_jax_settings(os.environ),
         **({} if accelerated else one_core),
+        # So that environments may print what they like, whatever the terminal takes.
+        "PYTHONIOENCODING": "utf-8:backslashreplace",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "SDL_VIDEODRIVER": os.environ.get("SDL_VIDEODRIVER", "dummy"),

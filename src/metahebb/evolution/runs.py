@@ -68,6 +68,16 @@ class Run:
 
     folder: Path
     configuration: Configuration
+    made: tuple[Path, ...] = dataclasses.field(default=(), compare=False, repr=False)
+    """the folders that were made for it, the innermost first; none for a run that was opened"""
+
+    def remove(self) -> None:
+        """Remove a run that this process has made, and the folders that were made for it."""
+        for folder in self.made[:1]:
+            shutil.rmtree(folder, ignore_errors=True)
+        for parent in self.made[1:]:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
 
     @property
     def checkpoints(self) -> Path:
@@ -95,7 +105,7 @@ class Run:
     def add_metrics(self, line: Mapping[str, Any]) -> None:
         """Append a generation's line."""
         path = self.folder / "metrics.jsonl"
-        with writing("The metrics", path), open(path, "a") as file:
+        with writing("The metrics", path), open(path, "a", encoding="utf-8") as file:
             file.write(json_text(line) + "\n")
 
     def cut_metrics(self, generations: int) -> list[dict[str, Any]]:
@@ -193,8 +203,9 @@ class Run:
         # Behind a link lies what may be another run's.
         if self.checkpoints.is_symlink() or not self.checkpoints.is_dir():
             raise UsageError(f"{quoted(self.checkpoints)} is not a folder of the run's own; put its checkpoints there.")
-        if not os.access(self.checkpoints, os.R_OK | os.X_OK):
-            raise UsageError(f"{quoted(self.checkpoints)} may not be read; change its permissions.")
+        for path in (self.folder, self.checkpoints):
+            if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+                raise UsageError(f"{quoted(path)} may not be read or written; change its permissions.")
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
@@ -208,7 +219,7 @@ class Run:
     @contextlib.contextmanager
     def _logged(self) -> Iterator[None]:
         with writing("The log", self.folder / "log.txt"):
-            handler = _Log(self.folder / "log.txt")
+            handler = _Log(self.folder / "log.txt", encoding="utf-8", errors="backslashreplace")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         level = logger.level
         logger.addHandler(handler)
@@ -290,7 +301,7 @@ def create_run(configuration: Configuration, folder: Path | None, first: Checkpo
             ) from e
         finally:
             tidy()
-    return Run(made, located(saved, made, _called(made)))
+    return Run(made, located(saved, made, _called(made)), (made, *missing))
 
 
 def _renamed(temporary: Path, folders: Iterable[Path]) -> Path:

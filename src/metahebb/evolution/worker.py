@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import IO
 
-from metahebb.errors import MetahebbError
+from metahebb.errors import MetahebbError, raised
 from metahebb.evolution.messages import Message, receive, send
 from metahebb.evolution.supervision import Work, beating
 
@@ -49,7 +49,7 @@ def main() -> None:
         answer(Message("failed", {"sentence": str(e), "usage": e.exit_code == 2, "traceback": trace}))
     except BaseException as e:
         # KeyboardInterrupt and SystemExit too: here they are those of some library or rule.
-        what = f"A worker failed with {type(e).__name__}{f': {e}' if str(e) else ''}"
+        what = f"A worker failed with {raised(e)}"
         answer(Message("failed", {"sentence": what, "traceback": traceback.format_exc()}))
     # The parent may read what was sent before it closes the pipe, upon which the listener ends the process.
     threading.Event().wait()

@@ -41,6 +41,7 @@ from metahebb.evolution.protocol import (
     unanswered_message,
 )
 from metahebb.evolution.supervision import LOOK
+from metahebb.files import reason_of
 from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.lifetimes.slots import Moment
 from metahebb.trust import check_unchanged
@@ -140,7 +141,16 @@ class Workers:
         self._inbox: _Inbox = queue.SimpleQueue()
         self._overheard: set[str] = set()
         self._failed_starts = 0
-        self._workers = [self._new() for _ in range(workers)]
+        self._workers: list[_Worker] = []
+        try:
+            for _ in range(workers):
+                self._workers.append(self._new())
+        except OSError as e:
+            self.close()
+            raise UsageError(
+                f"{workers} worker processes cannot be started: {reason_of(e)}; lower --workers, or raise what the "
+                "system allows (ulimit)."
+            ) from e
 
     def __enter__(self) -> Self:
         return self
@@ -329,7 +339,10 @@ class Workers:
                 raise RunError(f"{DEATHS} workers died over the same lives; the last one {how}.")
         self.restarts += 1
         logger.warning("A worker %s; its lives are lived again.", how)
-        self._workers[self._workers.index(dead)] = self._new()
+        try:
+            self._workers[self._workers.index(dead)] = self._new()
+        except OSError as e:
+            raise RunError(f"A worker {how}, and another cannot be started: {reason_of(e)}.") from e
         return list(reversed(dead.units))
 
     def _new(self) -> _Worker:

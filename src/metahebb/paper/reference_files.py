@@ -43,6 +43,7 @@ from metahebb.initial_weights import CO_EVOLVED
 from metahebb.networks import Network
 from metahebb.readouts import BoxReadout
 from metahebb.rules import RULES
+from metahebb.settings import Names
 
 __all__ = ["import_reference", "read_array", "reference_genome"]
 
@@ -101,10 +102,11 @@ def import_reference(
     UsageError, in one sentence, for files that are missing, cut off, of something else, of different runs or
     networks, and for names that say too little.
     """
+    files = [Path(file) for file in Names().read("files", files)]
     if len(files) not in (1, 2):
         raise UsageError(f"{len(files)} files were given; the reference writes one for an agent, or two.")
     # The file that is named so holds the coefficients, else the first.
-    files = sorted(map(Path, files), key=lambda file: _part(file) not in ("coeffs", None))
+    files.sort(key=lambda file: _part(file) not in ("coeffs", None))
     said = _said_by_names(files)
     if task is None:
         task = _our_task(_required(said, "environment", files, "--task car-racing or gymnasium:<id>"))

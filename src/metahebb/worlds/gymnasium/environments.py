@@ -15,7 +15,7 @@ import gymnasium
 import numpy as np
 from gymnasium.wrappers import GrayscaleObservation, TimeLimit
 
-from metahebb.errors import UsageError, unknown
+from metahebb.errors import UsageError, raised, unknown
 from metahebb.importing import REMEDY
 from metahebb.interrupts import ctrl_c_told_apart, is_the_users
 from metahebb.worlds.gymnasium.faults import missing
@@ -104,7 +104,7 @@ def _made(identifier: str, arguments: Mapping[str, Any], render: bool) -> Enviro
         if is_the_users(e):
             raise
         given = ", ".join(f"{k}={v!r}" for k, v in arguments.items())
-        raise UsageError(f"Environment {identifier!r} with ({given}) raised {type(e).__name__}: {e}") from e
+        raise UsageError(f"Environment {identifier!r} with ({given}) raised {raised(e)}") from e
 
 
 def own_limit(env: Environment) -> bool:

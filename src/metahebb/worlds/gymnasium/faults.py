@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import gymnasium
 import numpy as np
 
-from metahebb.errors import MetahebbError, RunError, UsageError
+from metahebb.errors import MetahebbError, RunError, UsageError, raised
 from metahebb.interrupts import is_the_users
 
 __all__ = [
@@ -77,16 +77,17 @@ def blame(error: BaseException, name: str, where: str) -> NoReturn:
         raise RunError(f"Environment {name!r} {error.args[0]} It was in {where}.") from error
     if isinstance(error, ImportError | gymnasium.error.DependencyNotInstalled):
         raise UsageError(missing(name, str(error))) from error
-    said = f": {error}" if str(error) else ""
+    said = raised(error)
     if isinstance(error, ValueError) and "values to unpack" in said:
         # A wrapper of Gymnasium's is the first to look at what an environment returns.
         asked = RESET if "expected 2" in said else STEP
-        raise RunError(f"Environment {name!r} returned a wrong number of values{said}, in {where}. {asked}") from error
+        raise RunError(
+            f"Environment {name!r} returned a wrong number of values ({said}) in {where}. {asked}"
+        ) from error
     hint = f" {RESET}" if isinstance(error, TypeError) and "reset() got an unexpected keyword" in said else ""
     place = traceback.extract_tb(error.__traceback__)[-1]
     raise RunError(
-        f"Environment {name!r} raised {type(error).__name__}{said} ({Path(place.filename).name}, line {place.lineno}) "
-        f"in {where}.{hint}"
+        f"Environment {name!r} raised {said} ({Path(place.filename).name}, line {place.lineno}) in {where}.{hint}"
     ) from error
 
 

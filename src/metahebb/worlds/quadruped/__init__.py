@@ -6,12 +6,12 @@ original, AntBulletEnv-v0, bit for bit. Both give the same observations, actions
 (:mod:`metahebb.worlds.quadruped.observation` lists them), but they are two worlds, each with its own agents.
 """
 
-from metahebb.errors import UsageError
+from metahebb.errors import UsageError, raised
 
 try:
     import mujoco as _mujoco  # noqa: F401
 except (RuntimeError, ImportError, AttributeError) as e:  # a MUJOCO_GL that it does not know, or that is not there
-    raise UsageError(f"MuJoCo does not start: {e}.") from e
+    raise UsageError(f"MuJoCo does not start: {raised(e)}") from e
 
 from metahebb.worlds.quadruped.bullet import BulletQuadruped
 from metahebb.worlds.quadruped.life import (
