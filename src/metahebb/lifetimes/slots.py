@@ -75,6 +75,16 @@ class Slots(ABC):
         """The slots with a life, int [lives]."""
         return np.array([slot for slot, life in enumerate(self._lives) if life is not None], np.int64)
 
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of the lives that are lived."""
+        return [life.world for life in self._lives.copy() if life is not None]
+
+    @property
+    def steps(self) -> int:
+        """A number that changes whenever lives advance; to be read by any thread."""
+        return int(self._age.sum())
+
     def place(self, slot: int, genome: np.ndarray, life: Life) -> None:
         """Begin a life in a free slot: flat genome float32 [parameters]."""
         self._plasticity, self._state = self._place(
