@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -47,6 +48,49 @@ class Endless(Target):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         time.sleep(1000)
         raise AssertionError
+
+
+class Hanging(Target):
+    """Does not come back, in worker processes, from where it is told to hang, until the file ``well`` exists.
+
+    In all lives, or those with certain ``seeds``.
+    """
+
+    def __init__(self, where: str, seeds: Sequence[int] | None = None, well: str = "") -> None:
+        # The trial before a run, in the run's own process, is well.
+        self.where = where if "metahebb.evolution.serving" in sys.modules else ""
+        self.seeds, self.well = seeds, well
+        self._hang("constructor", None)
+
+    def _hang(self, where: str, seed: int | None) -> None:
+        if where == self.where and (self.seeds is None or seed in self.seeds) and not os.path.exists(self.well):
+            time.sleep(1000)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        self._hang("reset", seed)
+        return super().reset(seed=seed)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self._hang("step", self.seed)
+        return super().step(action)
+
+
+class Forking(Target):
+    """Leaves a child behind that holds all of the process's pipes, then ends the process, once."""
+
+    def __init__(self, folder: str = "") -> None:
+        self.folder = folder
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        if "metahebb.evolution.serving" in sys.modules and not os.path.exists(f"{self.folder}/child"):
+            child = os.fork()
+            if child == 0:
+                time.sleep(120)
+                os._exit(0)
+            with open(f"{self.folder}/child", "w") as file:
+                file.write(str(child))
+            os._exit(9)
+        return super().step(action)
 
 
 class Faulty(Target):
@@ -122,7 +166,7 @@ class Tupled(Target):
 
 
 for environment in (
-    Target, Deadly, Endless, Faulty, Talkative, Unrewarding, Wide,
+    Target, Deadly, Endless, Hanging, Forking, Faulty, Talkative, Unrewarding, Wide,
     TextObservation, SeveralSwitches, Grey, Tupled,
 ):  # fmt: skip
     gymnasium.register(f"{environment.__name__}-v0", entry_point=environment, max_episode_steps=100)

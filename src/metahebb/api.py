@@ -199,7 +199,7 @@ def train(
         rule: a rule's name, ``"my_rules.py:my_rule"``, or a function ``(pre, post, weight, A, …)``.
         trust_code: run Python code that ``config`` or ``start_from`` brings even if you have not trained with it.
         workers: worker processes, by default one per core. The result does not depend on them.
-        time_limit: minutes after which the run ends with the generation.
+        time_limit: minutes after which the run ends, with the generation if that is done half a minute later.
         observer: is told of the progress.
         **options: settings of ``Configuration``.
 

@@ -10,8 +10,9 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -26,6 +27,7 @@ from metahebb.files import reason_of
 from metahebb.json_text import json_text
 from metahebb.printing import Stream, console, standard_streams
 from metahebb.settings import Flag, Name, Setting
+from metahebb_command import catching_signals, end_process
 
 if TYPE_CHECKING:
     from metahebb.agents import Agent
@@ -53,6 +55,8 @@ Imports = Annotated[
     list[str] | None,
     typer.Option("--import", metavar="TEXT", help=SETTINGS["imports"].help, show_default=False),
 ]
+PREPARING = 60.0
+"""seconds after a time limit that an environment has to be made and tried"""
 SIMULATOR = SETTINGS["simulator"].help
 PRESET = "Published settings: paper, those of Najarro & Risi (2020)."
 TASK = "Such as car-racing or gymnasium:CartPole-v1; `metahebb tasks` lists them."
@@ -85,8 +89,6 @@ def main() -> NoReturn:
             out.finish()
         except MetahebbError as e:
             _fail(str(e), e.exit_code)
-        except KeyboardInterrupt:
-            _fail("Interrupted.", 130)
         except Exception as e:
             # Typer's own complaints about the command line know their sentence and their code.
             if not hasattr(e, "format_message"):
@@ -151,6 +153,20 @@ def _not_a_number(error: Exception) -> str | None:
 def _fail(sentence: str, code: int) -> NoReturn:
     stderr.print(Text.assemble(("Error:", "bold red"), " ", sentence))
     sys.exit(code)
+
+
+@contextlib.contextmanager
+def _given_up_after(time_limit: float | None) -> Iterator[None]:
+    """End the process a minute after the time limit (minutes) if an environment that is tried within hangs."""
+    sentence = "Error: The time limit has passed while the environment was made and tried; nothing was evolved."
+    timer = threading.Timer(60 * min(time_limit or 0, 1e6) + PREPARING, end_process, (sentence, 1))
+    timer.daemon = True
+    if time_limit is not None:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -221,7 +237,7 @@ def train(
     time_limit: Annotated[
         float | None,
         typer.Option(
-            metavar="MINUTES", help="End the run with the generation in which this has passed.", show_default=False
+            metavar="MINUTES", help="When to end the run, with the generation if that is soon done.", show_default=False
         ),
     ] = None,
     trust_code: TrustCode = False,
@@ -245,7 +261,7 @@ def train(
             raise UsageError(f"--resume continues a run with its own settings; leave out {', '.join(given)}.")
     api.check_resources(workers, time_limit)
     if resume is None:
-        with warnings_shown():
+        with warnings_shown(), _given_up_after(time_limit):
             made = api.prepare(
                 task,
                 run=run,
@@ -258,7 +274,8 @@ def train(
                 **{name: SETTINGS[name].parse(value) for name, value in settings.items()},
             )
     else:
-        made = api.reopen(resume, generations, workers, trust_code=trust_code)
+        with _given_up_after(time_limit):
+            made = api.reopen(resume, generations, workers, trust_code=trust_code)
     with showing(made, time_limit) as observer:
         ending = api.go_on(made, workers=workers, time_limit=time_limit, observer=observer)
     reasons = {
@@ -447,4 +464,5 @@ def import_reference(
 
 
 if __name__ == "__main__":
-    main()
+    with catching_signals():
+        main()

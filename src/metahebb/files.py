@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import secrets
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from metahebb.errors import RunError, UsageError, quoted
+from metahebb.interrupts import undone
 
 __all__ = [
     "WriteError", "check_file", "check_new_file", "flush_folder", "read_file", "reason_of", "replacing", "sweep",
@@ -59,18 +61,20 @@ def replacing(what: str, path: Path) -> Iterator[Path]:
     Raises WriteError where it cannot take it.
     """
     temporary = temporary_beside(path)
-    try:
-        yield temporary
-        with writing(what, path):
-            # Libraries may write for the owner alone; a file of ours has the mode of any other.
-            os.chmod(temporary, 0o666 & ~UMASK)
-            with open(temporary, "rb+") as file:
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-            flush_folder(path.parent)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    remove = functools.partial(temporary.unlink, missing_ok=True)
+    with undone(remove):
+        try:
+            yield temporary
+            with writing(what, path):
+                # Libraries may write for the owner alone; a file of ours has the mode of any other.
+                os.chmod(temporary, 0o666 & ~UMASK)
+                with open(temporary, "rb+") as file:
+                    os.fsync(file.fileno())
+                os.replace(temporary, path)
+                flush_folder(path.parent)
+        finally:
+            with contextlib.suppress(OSError):
+                remove()
 
 
 def flush_folder(folder: Path) -> None:

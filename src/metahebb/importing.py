@@ -20,6 +20,7 @@ import gymnasium
 
 from metahebb.errors import UsageError, raised
 from metahebb.files import check_file, user_path
+from metahebb.interrupts import is_the_users
 
 __all__ = ["REMEDY", "import_user_module", "load_file", "locate_user_module"]
 
@@ -53,7 +54,9 @@ def import_user_module(name: str) -> ModuleType:
             return importlib.import_module(name)
     except UsageError:
         raise
-    except (Exception, SystemExit) as e:
+    except BaseException as e:
+        if is_the_users(e):
+            raise
         raise UsageError(f"--import {name!r} raised {raised(e)}") from e
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from rich.progress import (
 
 from metahebb.evolution.runs import Run
 from metahebb.evolution.training import Observer
+from metahebb.interrupts import going_on, undone
 from metahebb.lifetimes.lives import Outcome
 from metahebb.networks import Network
 from metahebb.printing import console
@@ -106,9 +108,10 @@ class _Display(Observer):
 
 @contextlib.contextmanager
 def showing(run: Run, time_limit: float | None) -> Iterator[Observer]:
-    """An observer that shows a run, and the way on when it is interrupted; ``time_limit`` in minutes."""
+    """An observer that shows a run, and the way on if a signal ends it; ``time_limit`` in minutes."""
     terminal = console(soft_wrap=False)
-    try:
+    how = f"; nothing but the lives in flight is lost. Continue: metahebb train --resume {run.folder}"
+    with going_on(how):
         if not terminal.is_terminal:
             with warnings_shown(console(stderr=True)):
                 yield _Display(None, run, time_limit)
@@ -120,22 +123,29 @@ def showing(run: Run, time_limit: float | None) -> Iterator[Observer]:
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}", markup=False),
         )
-        with Progress(*columns, console=terminal) as progress, warnings_shown(progress.console):
+        with _live(Progress(*columns, console=terminal)) as progress, warnings_shown(progress.console):
             yield _Display(progress, run, time_limit)
-    except KeyboardInterrupt:
-        print(
-            f"Stopped; nothing but the lives in flight is lost. Continue: metahebb train --resume {run.folder}",
-            flush=True,
-        )
-        raise
+
+
+@contextlib.contextmanager
+def _live(progress: Progress) -> Iterator[Progress]:
+    """Show progress; a signal that ends the command leaves the terminal a cursor and its line to itself."""
+
+    def leave() -> None:
+        if progress.console.is_terminal:
+            # Not by Rich, whose locks the main thread may hold.
+            os.write(progress.console.file.fileno(), b"\x1b[?25h\n")
+
+    with undone(leave), progress:
+        yield progress
 
 
 @contextlib.contextmanager
 def counting(lives: int, label: str) -> Iterator[Callable[[Outcome], None]]:
     """A function to call at the end of each life, with a bar on standard error in a terminal."""
     with (
-        Progress(
-            console=console(stderr=True, soft_wrap=False), transient=True, disable=not sys.stderr.isatty()
+        _live(
+            Progress(console=console(stderr=True, soft_wrap=False), transient=True, disable=not sys.stderr.isatty())
         ) as progress,
         warnings_shown(progress.console),
     ):

@@ -33,6 +33,7 @@ from jax.typing import ArrayLike
 from metahebb.errors import UsageError, quoted, raised, unknown
 from metahebb.files import check_file, user_path
 from metahebb.importing import load_file
+from metahebb.interrupts import is_the_users
 from metahebb.jax_defaults import jax_defaults
 
 __all__ = ["RULES", "Rule", "load_rule", "rule_from_function"]
@@ -178,7 +179,9 @@ def load_rule(name: str, folder: Path | None = None) -> Rule:
         module = load_file(path)
     except UsageError:
         raise
-    except (Exception, SystemExit) as e:
+    except BaseException as e:
+        if is_the_users(e):
+            raise
         raise UsageError(f"Rule {name!r}: running {path.name} raised {raised(e)}") from e
     function = getattr(module, function_name, None)
     if not callable(function):
@@ -229,7 +232,9 @@ def _try_out(rule: Rule) -> None:
     try:
         change = jax.jit(rule.function)(*(leaf[0] for leaf in sample))
         together = jax.jit(jax.vmap(rule.function))(*sample)
-    except (Exception, SystemExit) as e:
+    except BaseException as e:
+        if is_the_users(e):
+            raise
         raise UsageError(f"Rule {rule.name!r}, tried on a small layer, raised {raised(e)}") from e
     if not isinstance(change, jax.Array):
         raise UsageError(f"Rule {rule.name!r} returned {change!r}; it must return one change per synapse.")

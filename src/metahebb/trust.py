@@ -11,7 +11,6 @@ but the code that the agent names: what lies beside the agent is never imported.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import dataclasses
 import functools
@@ -31,6 +30,7 @@ import platformdirs
 from metahebb.configuration import Configuration
 from metahebb.errors import RunError, UsageError, quoted
 from metahebb.files import WriteError, read_file, reason_of, user_path, write_file
+from metahebb.interrupts import undo_at_end
 from metahebb.tasks.gymnasium import PREFIX
 
 __all__ = [
@@ -317,6 +317,6 @@ def new_folder() -> Path:
         folder = Path(tempfile.mkdtemp(prefix="metahebb-")).resolve()
     except OSError as e:
         raise UsageError(f"There is no folder for temporary files ({reason_of(e)}); let TMPDIR be one.") from e
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    undo_at_end(functools.partial(shutil.rmtree, folder, ignore_errors=True))
     _folders.add(folder)
     return folder

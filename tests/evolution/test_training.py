@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import metahebb
 from metahebb import Observer, Run, RunError, UsageError
 from metahebb.assembly import configure
 from metahebb.configuration import Configuration
+from metahebb.evolution import training
 from metahebb.evolution.training import fitness_of, lives_of
 from metahebb.lifetimes.lives import Outcome, life_of
 from metahebb.seeds import Stream
@@ -384,3 +386,66 @@ def test_a_member_lives_in_each_body() -> None:
     assert len(set(seeds.values())) == 4
     (unpaired,) = lives_of(dataclasses.replace(c, paired_lives=False), 3)
     assert len({(life.world, life.key) for life in unpaired}) == 8
+
+
+def hanging(where: str, folder: Path, seeds: list[int] | None) -> dict[str, Any]:
+    """A task that hangs in lives with these seeds until the file "well" is in the folder."""
+    arguments = {"where": where, "seeds": seeds, "well": str(folder / "well")}
+    return {"task": "gymnasium:Hanging-v0", "imports": (str(ENVIRONMENTS),), "env_args": arguments}
+
+
+def ended_by_time(settings: dict[str, Any], seconds: float, run: Path, patch: pytest.MonkeyPatch) -> Run:
+    """The run, which a time limit has ended soon."""
+    patch.setattr(training, "LAST_GENERATION", 1.0)
+    began = time.monotonic()
+    made = metahebb.train(run=run, workers=2, time_limit=seconds / 60, **settings)
+    # The limit, twice what is given to the last validation, and the processes' ends.
+    assert time.monotonic() - began < seconds + 2 * training.LAST_VALIDATION + 30
+    assert workers_of() == []
+    return made
+
+
+@pytest.mark.parametrize("where", ["reset", "step"])
+def test_a_time_limit_ends_a_run_in_the_middle_of_a_generation_that_is_lived_again(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    life = life_of(4, 0, 0, Stream.TRAINING, 1, 4)
+    settings = SETTINGS | hanging(where, tmp_path, [life.world]) | {"validate_every": 3}
+    with caplog.at_level(logging.WARNING, "metahebb"):
+        run = ended_by_time(settings, 20, tmp_path / "run", monkeypatch)
+    assert "Generation 2 was not done when the time limit had passed; it is lived again" in caplog.text
+    (only,) = run.metrics()
+    assert "validation" not in only
+    # The newest mean is validated all the same, by workers that do not hang.
+    assert run.best.record["generation"] == 0
+    assert run.best.genome.tobytes() == run.latest.genome.tobytes()
+    (tmp_path / "well").touch()
+    metahebb.resume(run, workers=1)
+    undisturbed = metahebb.train(run=tmp_path / "undisturbed", workers=1, **settings)
+    assert result(run.folder)["metrics"] == result(undisturbed.folder)["metrics"]
+    assert run.latest.genome.tobytes() == undisturbed.latest.genome.tobytes()
+
+
+def test_a_validation_that_a_time_limit_cuts_off_is_lived_again_with_its_generation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = life_of(0, 1, 0, Stream.VALIDATION)
+    settings = SETTINGS | hanging("step", tmp_path, [life.world]) | {"validate_every": 2}
+    monkeypatch.setattr(training, "LAST_VALIDATION", 5.0)
+    run = ended_by_time(settings, 20, tmp_path / "run", monkeypatch)
+    assert [line["generation"] for line in run.metrics()] == [0]
+    assert not (run.folder / "best.safetensors").exists()
+    (tmp_path / "well").touch()
+    metahebb.resume(run, workers=1)
+    undisturbed = metahebb.train(run=tmp_path / "undisturbed", workers=1, **settings)
+    assert result(run.folder) == result(undisturbed.folder)
+
+
+def test_a_time_limit_ends_a_run_whose_workers_never_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = SETTINGS | hanging("constructor", tmp_path, None)
+    run = ended_by_time(settings, 5, tmp_path / "run", monkeypatch)
+    assert run.metrics() == []
+    (tmp_path / "well").touch()
+    metahebb.resume(run, workers=1)
+    undisturbed = metahebb.train(run=tmp_path / "undisturbed", workers=1, **settings)
+    assert result(run.folder) == result(undisturbed.folder)

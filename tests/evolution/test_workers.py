@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +19,12 @@ import pytest
 from metahebb.assembly import configure
 from metahebb.configuration import Configuration
 from metahebb.errors import RunError
+from metahebb.evolution import supervision
 from metahebb.evolution.messages import receive, send
 from metahebb.evolution.populations import MirroredPopulation
 from metahebb.evolution.protocol import Start, live_message, start_message
 from metahebb.evolution.training import lives_of, strategy_of
-from metahebb.evolution.workers import Workers
+from metahebb.evolution.workers import OutOfTimeError, Workers
 from metahebb.lifetimes.lives import Outcome, life_of
 from metahebb.seeds import Stream
 from support import ENVIRONMENTS, PATIENCE, kill, workers_of
@@ -147,7 +153,8 @@ def test_a_worker_ends_when_its_parent_is_gone(busy: bool) -> None:
         assert worker.stdin is not None
         assert worker.stdout is not None
         send(worker.stdin, start_message(Start(c, render=False, slots=None)))
-        ready = receive(worker.stdout)
+        while (ready := receive(worker.stdout)) is not None and ready.kind == "beat":
+            pass
         assert ready is not None
         assert ready.kind == "ready"
         if busy:
@@ -170,3 +177,122 @@ def test_what_an_environment_raises_is_the_run_s_error() -> None:
         pytest.raises(RunError, match=r"^Environment 'Faulty-v0' raised Zero.*: the wheel.*step 5"),
     ):
         lived(pool, c)
+
+
+def of(name: str, **arguments: Any) -> Configuration:
+    return configure(
+        f"gymnasium:{name}-v0", imports=(str(ENVIRONMENTS),), hidden=(4,), population=6, env_args=arguments
+    )[0]
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("constructor", "while making its environments"),
+        ("reset", r"while beginning the life with seed \d+"),
+        ("step", r"while in a step of the lives with seeds \d+, \d+"),
+    ],
+)
+def test_a_worker_whose_environment_hangs_is_told_of_and_left_alone(
+    where: str, told: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(supervision, "WARN", 6.0)
+    monkeypatch.setattr(supervision, "GIVE_UP", 20.0)
+    c = of("Hanging", where=where)
+    with Workers(c, 1) as pool, caplog.at_level(logging.WARNING, "metahebb"):
+        (process,) = pool.processes
+        pool.deadline = time.monotonic() + 28
+        with pytest.raises(OutOfTimeError):
+            pool.wait() if where == "constructor" else lived(pool, c)
+        assert pool.restarts == 0
+    # It may have been slow to start, too.
+    message = caplog.records[-1].getMessage()
+    assert re.fullmatch(rf"Worker 1 of 1 \(process {process}\) has got no further for \d seconds, {told}.*\.", message)
+
+
+def test_a_stopped_worker_is_told_of_and_replaced(
+    target: Configuration, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Workers(target, 1) as pool:
+        pool.wait()
+        before = lived(pool, target)
+        monkeypatch.setattr(supervision, "WARN", 3.0)
+        monkeypatch.setattr(supervision, "GIVE_UP", 6.0)
+        (stopped,) = pool.processes
+        os.kill(stopped, signal.SIGSTOP)
+        # One that is to start may well be slower than that.
+        with caplog.at_level(logging.WARNING, "metahebb"):
+            outcomes = pool.live(lives_of(target, 0), np.zeros((target.population, PARAMETERS), np.float32))
+            monkeypatch.setattr(pool, "_new", replaced_with(pool, monkeypatch))
+            assert sorted(outcomes) == before
+    assert pool.restarts == 1
+    told, given_up, killed = (record.getMessage() for record in caplog.records)
+    assert told.startswith(f"Worker 1 of 1 (process {stopped}) has said nothing for 3 seconds; the last it said was")
+    assert given_up == f"Worker 1 of 1 (process {stopped}) is given up; another takes its place."
+    assert killed == "A worker was killed by signal 9; its lives are lived again."
+
+
+def replaced_with(pool: Workers, patch: pytest.MonkeyPatch) -> Any:
+    new = pool._new
+
+    def replace() -> Any:
+        patch.setattr(supervision, "WARN", PATIENCE)
+        patch.setattr(supervision, "GIVE_UP", PATIENCE)
+        return new()
+
+    return replace
+
+
+def test_no_time_passes_for_workers_while_their_parent_is_stopped() -> None:
+    """Silence is counted in looks, so that a parent that wakes up after an hour has not missed an hour of it."""
+    pulse = supervision.Pulse()
+    for _ in range(round(supervision.GIVE_UP / supervision.LOOK) - 1):
+        pulse.look()
+        assert not pulse.given_up
+    pulse.look()
+    assert pulse.given_up
+    pulse.beat(supervision.Work().message())
+    assert not pulse.given_up
+
+
+def test_a_worker_is_told_of_once_until_it_gets_on() -> None:
+    pulse = supervision.Pulse()
+    work = supervision.Work("adding up noise", lambda: 1)
+
+    def told(seconds: float) -> list[str]:
+        said = []
+        for _ in range(int(seconds)):
+            pulse.beat(work.message())
+            said += [how] if (how := pulse.look()) else []
+        return said
+
+    assert told(supervision.WARN - 1) == []
+    assert told(3 * supervision.WARN) == ["has got no further for 2 minutes, while adding up noise"]
+    work.steps = lambda: 2
+    assert told(supervision.WARN - 1) == []
+    assert len(told(2)) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_the_death_of_a_worker_whose_child_holds_its_pipes_is_noticed(tmp_path: Path) -> None:
+    c = of("Forking", folder=str(tmp_path))
+    try:
+        with Workers(c, 1) as pool:
+            pool.deadline = time.monotonic() + 100
+            assert [outcome.steps for outcome in lived(pool, c)] == 6 * [10]
+            assert pool.restarts == 1
+            os.kill(int((tmp_path / "child").read_text()), 0)
+    finally:
+        kill([int((tmp_path / "child").read_text())])
+
+
+def test_a_worker_that_does_not_read_keeps_nobody_waiting(target: Configuration) -> None:
+    with Workers(target, 1) as pool:
+        pool.wait()
+        kill_later = pool.processes
+        os.kill(kill_later[0], signal.SIGSTOP)
+        pool.deadline = time.monotonic() + 1
+        # Far more than a pipe holds.
+        with pytest.raises(OutOfTimeError):
+            list(pool.live(lives_of(target, 0), np.zeros((target.population, 10**6), np.float32)))
+    assert workers_of() == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 import subprocess
 import tempfile
@@ -26,6 +27,7 @@ from metahebb.configuration import SEED
 from metahebb.errors import RunError, UsageError, quoted
 from metahebb.evolution.workers import Workers
 from metahebb.files import check_new_file, replacing, user_path
+from metahebb.interrupts import undone
 from metahebb.lifetimes.lives import Outcome, life_of
 from metahebb.networks import Network
 from metahebb.seeds import Stream
@@ -115,17 +117,25 @@ def _encoding(path: Path, frames_per_second: float) -> Iterator[IO[bytes]]:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=complaints, start_new_session=True)
         assert process.stdin is not None
         try:
-            with contextlib.suppress(BrokenPipeError):
-                yield process.stdin
-                process.stdin.close()
+            with undone(functools.partial(_kill, process)):
+                with contextlib.suppress(BrokenPipeError):
+                    yield process.stdin
+                    process.stdin.close()
+                code = process.wait()
         except BaseException:
-            process.kill()
-            process.wait()
+            _kill(process)
             raise
-        if process.wait() != 0:
+        if code != 0:
             complaints.seek(0)
             reason = complaints.read().decode(errors="replace").strip().rpartition("\n")[2].rpartition("] ")[2]
             raise RunError(f"The film {str(path)!r} could not be written: {reason or 'ffmpeg failed'}.")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    # Another thread may be waiting, too, and never come back from it.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=1)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ sum        unit, first, last; weights              adds up the noise of pairs; a
 record     life; genome                            lives one life; answers ``moment`` a step, then ``recorded``
 ========== ======================================= ==========================================================
 
-A worker that cannot go on says ``failed``.
+A worker that cannot go on says ``failed``, and all say ``beat`` every second (``supervision``).
 """
 
 from __future__ import annotations

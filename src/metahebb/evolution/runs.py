@@ -48,6 +48,7 @@ from metahebb.files import (
     write_file,
     writing,
 )
+from metahebb.interrupts import undone
 from metahebb.json_text import json_text
 from metahebb.trust import remember, signed
 
@@ -275,25 +276,31 @@ def create_run(configuration: Configuration, folder: Path | None, first: Checkpo
     numbered = (base.with_name(f"{base.name}-{number}") for number in itertools.count(1))
     temporary = temporary_beside(user_path("The run folder", folder or base))
     missing = [parent for parent in temporary.parents if not parent.exists()]
-    try:
-        (temporary / "checkpoints").mkdir(parents=True)
-        saved = portable(configuration, temporary)
-        if first is not None:
-            checkpoints.save(temporary / "checkpoints", first, configuration)
-        write_file("The configuration", temporary / "config.json", _json_of(saved))
-        made = _renamed(temporary, numbered if folder is None else [folder])
-        flush_folder(made.parent)
-    except (OSError, WriteError) as e:
-        refused = e if isinstance(e, OSError) else e.refused
-        raise UsageError(
-            f"The run folder {quoted(folder or base)} cannot be made: {reason_of(refused)}; choose another with --run."
-        ) from e
-    finally:
+
+    def tidy() -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         for parent in missing:
             # With the run in it, it stays.
             with contextlib.suppress(OSError):
                 parent.rmdir()
+
+    with undone(tidy):
+        try:
+            (temporary / "checkpoints").mkdir(parents=True)
+            saved = portable(configuration, temporary)
+            if first is not None:
+                checkpoints.save(temporary / "checkpoints", first, configuration)
+            write_file("The configuration", temporary / "config.json", _json_of(saved))
+            made = _renamed(temporary, numbered if folder is None else [folder])
+            flush_folder(made.parent)
+        except (OSError, WriteError) as e:
+            refused = e if isinstance(e, OSError) else e.refused
+            raise UsageError(
+                f"The run folder {quoted(folder or base)} cannot be made: {reason_of(refused)}; choose another with "
+                "--run."
+            ) from e
+        finally:
+            tidy()
     return Run(made, located(saved, made, _called(made)), (made, *missing))
 
 

@@ -23,6 +23,7 @@ from metahebb.evolution.protocol import (
     read_sum,
     summed_message,
 )
+from metahebb.evolution.supervision import LIVING, Work
 from metahebb.lifetimes import make_slots
 from metahebb.lifetimes.lives import Life
 
@@ -31,9 +32,9 @@ __all__ = ["serve"]
 Answer = Callable[[Message], None]
 
 
-def serve(messages: queue.SimpleQueue[Message], answer: Answer) -> None:
-    """Do what the messages say, the first of which is a ``start``, for ever."""
-    server = _Server(read_start(messages.get()), answer)
+def serve(messages: queue.SimpleQueue[Message], answer: Answer, work: Work) -> None:
+    """Do what the messages say, the first of which is a ``start``, for ever; ``work`` is kept true meanwhile."""
+    server = _Server(read_start(messages.get()), answer, work)
     while True:
         # Without a life to live there is nothing to do but to wait for a message.
         while messages.qsize() or server.idle:
@@ -44,11 +45,14 @@ def serve(messages: queue.SimpleQueue[Message], answer: Answer) -> None:
 class _Server:
     """A worker's slots, the lives that wait for them, and the population that these belong to."""
 
-    def __init__(self, start: Start, answer: Answer) -> None:
+    def __init__(self, start: Start, answer: Answer, work: Work) -> None:
+        self._work = work
+        work.doing = "making its environments"
         task = task_of(start.configuration)
         task = dataclasses.replace(task, slots=start.slots or task.slots)
         network = network_of(start.configuration, task)
         self._slots = make_slots(network, task, task.make_world(task.slots, start.render))
+        work.steps, work.seeds = lambda: self._slots.steps, lambda: self._slots.seeds
         self._render = start.render
         self._answer = answer
         self._population: MirroredPopulation | None = None
@@ -76,7 +80,9 @@ class _Server:
         """Begin lives that wait in the slots that are free, live on, and tell what came of those that ended."""
         for slot in self._slots.free[: len(self._waiting)]:
             life, genome = self._waiting.popleft()
+            self._work.doing = f"beginning the life with seed {life.world}"
             self._slots.place(slot, self._genome_of(life) if genome is None else genome, life)
+        self._work.doing = LIVING
         if outcomes := self._slots.advance():
             self._answer(lived_message(outcomes))
 
@@ -86,10 +92,12 @@ class _Server:
 
     def _add_up(self, message: Message) -> None:
         assert self._population is not None
+        self._work.doing = "adding up noise"
         wanted = read_sum(message)
         self._answer(summed_message(wanted.unit, self._population.weighted_noise(wanted.pairs, wanted.weights)))
 
     def _record(self, message: Message) -> None:
+        self._work.doing = LIVING
         for moment in self._slots.record(*read_record(message), render=self._render):
             self._answer(moment_message(moment))
         self._answer(Message("recorded"))

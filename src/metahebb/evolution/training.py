@@ -23,7 +23,7 @@ from metahebb.evolution.openai_es import OPTIMIZERS, Decay, OpenAIES
 from metahebb.evolution.populations import FilterScale, MirroredPopulation, StartingPopulation, pair_and_sign
 from metahebb.evolution.runs import Run
 from metahebb.evolution.strategies import Strategy
-from metahebb.evolution.workers import Workers
+from metahebb.evolution.workers import OutOfTimeError, Workers
 from metahebb.files import writing
 from metahebb.initial_weights import leaves_nothing
 from metahebb.lifetimes.lives import FAULTS, NETWORK, Life, Outcome, life_of, why_diverged
@@ -37,6 +37,9 @@ logger = logging.getLogger("metahebb")
 BARREN = 3
 """Generations in a row without any finite fitness that end a run."""
 CURVE_SECONDS = 60
+LAST_GENERATION, LAST_VALIDATION = 30.0, 60.0
+"""Seconds after a time limit at which a generation that is not done, and then a validation, are given up"""
+NOT_VALIDATED = "The mean of generation %d was not validated: the time limit had passed for too long."
 
 
 Metrics: TypeAlias = dict[str, float | None]
@@ -77,8 +80,9 @@ def evolve(
 ) -> Ending:
     """Evolve from the run's newest checkpoint, or in a run that has none from the beginning, until its end.
 
-    ``time_limit`` in seconds ends it after the generation in which it passes, and validates that one's mean. Raises
-    RunError where the run cannot go on; what was written stays.
+    ``time_limit`` in seconds ends it: with the generation in which it passes, if that is done within LAST_GENERATION,
+    else that generation is dropped, to be lived again when the run goes on. Either way the newest mean is validated, if
+    that is done within LAST_VALIDATION. Raises RunError where the run cannot go on; what was written stays.
     """
     deadline = time.monotonic() + time_limit if time_limit is not None else math.inf
     observer = observer or Observer()
@@ -92,26 +96,68 @@ def evolve(
     reason = _reason_to_end(c, now)
     if reason is not None:
         return Ending(reason, now.generation, now.best)
-    with diary, Workers(c, workers) as pool:
-        # The first generation's speed is that of its lives, not of the workers' start.
-        pool.wait()
-        while reason is None:
-            began = time.monotonic()
-            population, asked = strategy.ask(now.state, now.generation)
-            outcomes = list(live(pool, c, population, now.generation, observer))
-            living = time.monotonic() - began
-            fitness, metrics = fitness_of(outcomes, c)
-            _check_environment(outcomes, now.generation)
-            after = _told(pool, strategy, now._replace(state=asked), population, fitness)
-            _check_mean(c, strategy, after)
-            late = time.monotonic() >= deadline
-            metrics |= _search_metrics(strategy, now.state, after.state)
-            after, validation = _validated(pool, run, strategy, after, late)
-            metrics |= validation | _speed(outcomes, living, time.monotonic() - began)
-            diary.write({"generation": now.generation, **metrics}, after)
-            observer.generation(diary.metrics[-1])
-            now, reason = after, _reason_to_end(c, after) or ("time" if late else None)
+    with diary:
+        try:
+            with Workers(c, workers) as pool:
+                pool.deadline = deadline + LAST_GENERATION
+                # The first generation's speed is that of its lives, not of the workers' start.
+                pool.wait()
+                while reason is None:
+                    now, late = _generation(pool, run, strategy, now, deadline, diary, observer)
+                    reason = _reason_to_end(c, now) or ("time" if late else None)
+        except OutOfTimeError:
+            reason = "time"
+            logger.warning(
+                "Generation %d was not done when the time limit had passed; it is lived again when the run goes on.",
+                now.generation + 1,
+            )
+            now = _validated_late(run, workers, strategy, now, deadline, diary)
     return Ending(reason, now.generation, now.best)
+
+
+def _generation(
+    pool: Workers, run: Run, strategy: Strategy, now: Checkpoint, deadline: float, diary: _Diary, observer: Observer
+) -> tuple[Checkpoint, bool]:
+    """Live, tell, validate and write down a generation; the checkpoint after it, and whether the deadline has passed.
+
+    Raises OutOfTimeError if it is not done soon after the deadline; nothing is written down then.
+    """
+    c = run.configuration
+    began = time.monotonic()
+    population, asked = strategy.ask(now.state, now.generation)
+    outcomes = list(live(pool, c, population, now.generation, observer))
+    living = time.monotonic() - began
+    fitness, metrics = fitness_of(outcomes, c)
+    _check_environment(outcomes, now.generation)
+    after = _told(pool, strategy, now._replace(state=asked), population, fitness)
+    _check_mean(c, strategy, after)
+    late = time.monotonic() >= deadline
+    metrics |= _search_metrics(strategy, now.state, after.state)
+    pool.deadline = deadline + LAST_VALIDATION
+    after, validation = _validated(pool, run, strategy, after, late)
+    pool.deadline = deadline + LAST_GENERATION
+    metrics |= validation | _speed(outcomes, living, time.monotonic() - began)
+    diary.write({"generation": now.generation, **metrics}, after)
+    observer.generation(diary.metrics[-1])
+    return after, late or ("validation" in validation and time.monotonic() >= deadline)
+
+
+def _validated_late(
+    run: Run, workers: int | None, strategy: Strategy, now: Checkpoint, deadline: float, diary: _Diary
+) -> Checkpoint:
+    """The checkpoint with its mean validated, by new workers: the others are in lives that may never end."""
+    if now.state is None or not diary.metrics or "validation" in diary.metrics[-1]:
+        return now
+    agent = _agent_of(run, strategy, now)
+    try:
+        with Workers(run.configuration, workers) as pool:
+            pool.deadline = deadline + LAST_VALIDATION
+            after, _ = _scored(run, agent, now, validate(pool, agent))
+    except OutOfTimeError:
+        logger.warning(NOT_VALIDATED, now.generation)
+        return now
+    checkpoints.save(run.checkpoints, after, run.configuration)
+    return after
 
 
 def _first_checkpoint(run: Run, strategy: Strategy) -> Checkpoint:
@@ -156,13 +202,32 @@ def _validated(
     if after.state is None:
         return after, {}
     c = run.configuration
-    agent = Agent(c, strategy.mean(after.state), {"generation": after.generation - 1})
+    agent = _agent_of(run, strategy, after)
     agent.save(run.folder / "latest.safetensors")
-    if after.generation % c.validate_every and after.generation != c.generations and not at_once:
+    due = after.generation % c.validate_every == 0 or after.generation == c.generations
+    if not due and not at_once:
         return after, {}
-    score = validate(pool, agent)
+    try:
+        return _scored(run, agent, after, validate(pool, agent))
+    except OutOfTimeError:
+        if due:
+            # It belongs to the run: the generation is lived again, with its validation.
+            raise
+        logger.warning(NOT_VALIDATED, after.generation)
+        return after, {}
+
+
+def _agent_of(run: Run, strategy: Strategy, after: Checkpoint) -> Agent:
+    """The agent at the search's mean."""
+    return Agent(run.configuration, strategy.mean(after.state), {"generation": after.generation - 1})
+
+
+def _scored(run: Run, agent: Agent, after: Checkpoint, score: float | None) -> tuple[Checkpoint, Metrics]:
+    """Save an agent as the best if its validation's score is; the checkpoint with the best score, and the metrics."""
     if score is not None and (after.best is None or score > after.best):
-        Agent(c, agent.genome, {**agent.record, "validation": score}).save(run.folder / "best.safetensors")
+        Agent(agent.configuration, agent.genome, {**agent.record, "validation": score}).save(
+            run.folder / "best.safetensors"
+        )
         after = after._replace(best=score)
     return after, {"validation": score}
 

@@ -7,7 +7,6 @@ as soon as its input is closed, whatever it is doing: when its parent dies, it d
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import queue
 import signal
@@ -18,6 +17,7 @@ from typing import IO
 
 from metahebb.errors import MetahebbError, raised
 from metahebb.evolution.messages import Message, receive, send
+from metahebb.evolution.supervision import Work, beating
 
 __all__ = ["main"]
 
@@ -28,20 +28,29 @@ def main() -> None:
     # Ctrl-C is the parent's to handle: a KeyboardInterrupt here is an environment's own.
     signal.signal(signal.SIGINT, lambda *_: None)
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    sending = threading.Lock()
+
+    def answer(message: Message) -> None:
+        with sending:
+            send(outbox, message)
+
+    work = Work()
     threading.Thread(target=_listen, args=(inbox, messages), daemon=True).start()
+    threading.Thread(target=beating, args=(work, answer), daemon=True).start()
     try:
         # What takes seconds to import comes only now, so that a worker whose parent is already gone ends at once.
         _use_compilation_cache()
         from metahebb.evolution.serving import serve
 
-        serve(messages, functools.partial(send, outbox))
+        serve(messages, answer, work)
     except MetahebbError as e:
         # What an environment of the user's raised is theirs to find.
         trace = traceback.format_exc() if e.__cause__ is not None else None
-        send(outbox, Message("failed", {"sentence": str(e), "usage": e.exit_code == 2, "traceback": trace}))
-    except Exception as e:
+        answer(Message("failed", {"sentence": str(e), "usage": e.exit_code == 2, "traceback": trace}))
+    except BaseException as e:
+        # KeyboardInterrupt and SystemExit too: here they are those of some library or rule.
         what = f"A worker failed with {raised(e)}"
-        send(outbox, Message("failed", {"sentence": what, "traceback": traceback.format_exc()}))
+        answer(Message("failed", {"sentence": what, "traceback": traceback.format_exc()}))
     # The parent may read what was sent before it closes the pipe, upon which the listener ends the process.
     threading.Event().wait()
 

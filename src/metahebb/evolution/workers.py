@@ -1,20 +1,18 @@
 """The worker processes of a run, and how its work is shared out among them.
 
 Units of work (groups of lives, sums of noise) go to whichever worker has room; a worker that dies is replaced and its
-unfinished units are done again. Results come back by unit, so that who did what does not matter.
+unfinished units are done again. One that says nothing for very long is ended, and one that stands still told of
+(``supervision``). Results come back by unit, so that who did what does not matter.
 """
 
 from __future__ import annotations
 
 import collections
-import contextlib
 import logging
 import math
 import os
 import queue
-import subprocess
-import sys
-import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -26,8 +24,9 @@ import numpy as np
 from metahebb.assembly import task_of
 from metahebb.configuration import Configuration
 from metahebb.errors import RunError, UsageError
-from metahebb.evolution.messages import Message, receive, send
+from metahebb.evolution.messages import Message
 from metahebb.evolution.populations import MirroredPopulation
+from metahebb.evolution.processes import WorkerProcess
 from metahebb.evolution.protocol import (
     Start,
     Sum,
@@ -41,14 +40,14 @@ from metahebb.evolution.protocol import (
     sum_message,
     unanswered_message,
 )
+from metahebb.evolution.supervision import LOOK
 from metahebb.files import reason_of
-from metahebb.jax_defaults import without_jax_settings
 from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.lifetimes.slots import Moment
 from metahebb.trust import check_unchanged
 from metahebb.worlds import TracedWorld
 
-__all__ = ["Workers"]
+__all__ = ["OutOfTimeError", "Workers"]
 
 logger = logging.getLogger("metahebb")
 output = logging.getLogger("metahebb.output")
@@ -62,6 +61,10 @@ PAIRS = 8
 """Mirrored pairs of a group, whose noise one worker adds up: the one that lived them, as far as can be."""
 DEATHS = 3
 """How often a worker may die over the same unit before the run gives up: the unit kills, not chance."""
+
+
+class OutOfTimeError(Exception):
+    """The workers' deadline has passed before their answer came."""
 
 
 _Inbox: TypeAlias = "queue.SimpleQueue[tuple[_Worker, Message | None]]"
@@ -85,84 +88,20 @@ class _Unit:
         return unanswered_message(self.message, self.lives) if self.lives else self.message
 
 
-class _Worker:
-    """One process, its pipe, and the units that it has."""
+class _Worker(WorkerProcess):
+    """One process, and the units that it has."""
 
     def __init__(self, inbox: _Inbox, log_output: Callable[[str], None], accelerated: bool) -> None:
-        # A worker is one thread on one core, unless it has an accelerator; results do not depend on it, speed does.
-        one_core = {
-            "JAX_PLATFORMS": "cpu",
-            "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip(),
-            "PJRT_NPROC": "1",
-        }
-        environment = {
-            **without_jax_settings(os.environ),
-            **({} if accelerated else one_core),
-            # So that environments may print what they like, whatever the terminal takes.
-            "PYTHONIOENCODING": "utf-8:backslashreplace",
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            "SDL_VIDEODRIVER": os.environ.get("SDL_VIDEODRIVER", "dummy"),
-            "PYGAME_HIDE_SUPPORT_PROMPT": "1",
-            # What the parent can import (a user's module beside a script), the worker can.
-            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "metahebb.evolution.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            # Ctrl-C is the parent's to handle.
-            start_new_session=True,
-        )
         self.units: list[_Unit] = []
         self.groups: set[int] = set()
         self.ready = False
         self.slots = 0
-        self.last_words: collections.deque[str] = collections.deque(maxlen=5)
-        threading.Thread(target=self._listen, args=(inbox,), daemon=True).start()
-        threading.Thread(target=self._overhear, args=(log_output,), daemon=True).start()
+        super().__init__(lambda message: inbox.put((self, message)), log_output, accelerated)
 
     @property
     def load(self) -> int:
         """Lives or other pieces of work that it has not answered."""
         return sum(len(unit.lives) or 1 for unit in self.units)
-
-    def send(self, message: Message) -> bool:
-        """Send, and say whether the worker was there to read it; its death is for its listener to notice."""
-        assert self.process.stdin is not None
-        try:
-            send(self.process.stdin, message)
-        except OSError:
-            return False
-        return True
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        with contextlib.suppress(OSError):
-            self.process.stdin.close()
-        try:
-            self.process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def _overhear(self, log_output: Callable[[str], None]) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            if text := line.decode(errors="replace").rstrip():
-                self.last_words.append(text)
-                log_output(text)
-
-    def _listen(self, inbox: _Inbox) -> None:
-        assert self.process.stdout is not None
-        message: Message | None
-        try:
-            while (message := receive(self.process.stdout)) is not None:
-                inbox.put((self, message))
-        finally:
-            inbox.put((self, None))
 
 
 def cores() -> int:
@@ -189,6 +128,9 @@ class Workers:
 
     def __init__(self, configuration: Configuration, workers: int | None = None, *, render: bool = False) -> None:
         self.restarts = 0
+        self.deadline = math.inf
+        """when to give up waiting for the workers, by the monotonic clock: whoever waits then gets OutOfTimeError"""
+        self._looked = time.monotonic()
         self._configuration = configuration
         self._accelerated = on_accelerator(configuration)
         workers = how_many(workers, self._accelerated)
@@ -220,6 +162,9 @@ class Workers:
 
     def close(self) -> None:
         """End all workers."""
+        # All at once: those that do not end by themselves take their time.
+        for worker in self._workers:
+            worker.begin_to_close()
         for worker in self._workers:
             worker.close()
         self._workers = []
@@ -227,7 +172,7 @@ class Workers:
     @property
     def processes(self) -> list[int]:
         """The process identifiers of the workers."""
-        return [worker.process.pid for worker in self._workers]
+        return [worker.pid for worker in self._workers]
 
     def set_population(self, population: MirroredPopulation) -> None:
         """Tell all workers the population that lives without genomes belong to."""
@@ -343,9 +288,21 @@ class Workers:
         unit.received = worker.send(unit.remaining)
 
     def _receive(self) -> tuple[_Worker, Message | None]:
-        """The next message of a worker that is ours; None when it died. Raises what a worker reports as failed."""
+        """The next message of a worker that is ours; None when it died.
+
+        Raises what a worker reports as failed, and OutOfTimeError at the deadline.
+        """
         while True:
-            worker, message = self._inbox.get()
+            now = time.monotonic()
+            if now >= self.deadline:
+                raise OutOfTimeError
+            if now - self._looked >= LOOK:
+                self._look_after_all()
+                self._looked = now
+            try:
+                worker, message = self._inbox.get(timeout=min(LOOK, self.deadline - now))
+            except queue.Empty:
+                continue
             if worker not in self._workers:
                 continue
             if message is not None and message.kind == "failed":
@@ -354,9 +311,22 @@ class Workers:
                 raise (UsageError if message.fields.get("usage") else RunError)(message.fields["sentence"])
             return worker, message
 
+    def _look_after_all(self) -> None:
+        """Tell of workers that do not get on with their work; end those that never will."""
+        for number, worker in enumerate(self._workers, 1):
+            if worker.ready and not worker.units:
+                continue
+            who = f"Worker {number} of {len(self._workers)} (process {worker.pid})"
+            if how := worker.pulse.look():
+                logger.warning("%s %s.", who, how)
+            if worker.pulse.given_up and worker.code is None:
+                logger.warning("%s is given up; another takes its place.", who)
+                worker.kill()
+
     def _replace(self, dead: _Worker) -> list[_Unit]:
         """A new worker in the place of a dead one; the units that the dead one leaves."""
-        code = dead.process.wait()
+        code = dead.code
+        assert code is not None
         how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         if not dead.ready:
             self._failed_starts += 1

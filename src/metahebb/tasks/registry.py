@@ -17,6 +17,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from metahebb.errors import UsageError, raised, unknown
 from metahebb.importing import REMEDY, import_user_module
+from metahebb.interrupts import is_the_users
 from metahebb.tasks import gymnasium as gymnasium_tasks
 from metahebb.tasks.task import Options, Task
 
@@ -145,7 +146,9 @@ def _made_by_user(name: str, options: Options) -> Task:
         task = _registered[name](options)
     except UsageError:
         raise
-    except (Exception, SystemExit) as e:
+    except BaseException as e:
+        if is_the_users(e):
+            raise
         raise UsageError(f"Making the task {name!r} raised {raised(e)}") from e
     if not isinstance(task, Task):
         raise UsageError(f"Making the task {name!r} returned {task!r}; it must return a metahebb.tasks.Task.")

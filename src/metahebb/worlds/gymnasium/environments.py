@@ -17,7 +17,8 @@ from gymnasium.wrappers import GrayscaleObservation, TimeLimit
 
 from metahebb.errors import UsageError, raised, unknown
 from metahebb.importing import REMEDY
-from metahebb.worlds.gymnasium.faults import ctrl_c_told_apart, is_the_users, missing
+from metahebb.interrupts import ctrl_c_told_apart, is_the_users
+from metahebb.worlds.gymnasium.faults import missing
 
 __all__ = ["Environment", "make_environment", "own_limit"]
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import numbers
-import signal
-import threading
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import gymnasium
 import numpy as np
 
 from metahebb.errors import MetahebbError, RunError, UsageError, raised
+from metahebb.interrupts import is_the_users
 
 __all__ = [
     "FaultError",
@@ -24,8 +20,6 @@ __all__ = [
     "check_step",
     "checked_reset",
     "checked_reward",
-    "ctrl_c_told_apart",
-    "is_the_users",
     "missing",
 ]
 
@@ -42,10 +36,6 @@ FLOATS = frozenset({float, int, np.float64, np.float32})
 
 class FaultError(Exception):
     """What an environment did, to follow its name ("gave …"), and what is asked for."""
-
-
-class _CtrlC(KeyboardInterrupt):
-    """The user's; a plain one has another cause."""
 
 
 def checked_reset(result: Any) -> Any:
@@ -106,32 +96,6 @@ def missing(name: str, message: str) -> str:
     extra = next((extra for module, extra in EXTRAS.items() if module.lower() in message.lower()), None)
     remedy = f"pip install 'metahebb[{extra}]'" if extra else f"install what it names ({message})"
     return f"Environment {name!r} needs a package that is not installed: {remedy}."
-
-
-@contextlib.contextmanager
-def ctrl_c_told_apart() -> Iterator[None]:
-    """Within, Ctrl-C is told apart from a KeyboardInterrupt that an environment raises itself."""
-    if threading.current_thread() is not threading.main_thread() or not _default_handler():
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        raise _CtrlC
-
-    signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def is_the_users(error: BaseException) -> bool:
-    """Whether it is Ctrl-C, as far as can be known."""
-    return isinstance(error, _CtrlC) or (isinstance(error, KeyboardInterrupt) and _default_handler())
-
-
-def _default_handler() -> bool:
-    return signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def _described(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from metahebb.errors import RunError, UsageError
-from metahebb.worlds.gymnasium.faults import ctrl_c_told_apart
+from metahebb.interrupts import ctrl_c_told_apart
 from metahebb.worlds.gymnasium.world import GymnasiumWorld
 
 __all__ = ["needs_fresh_environments"]

@@ -7,6 +7,7 @@ of its parts.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import sys
@@ -19,6 +20,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from metahebb.interrupts import undone
 from metahebb.worlds.quadruped.bullet_model import exact_mjcf, merged_urdf
 from metahebb.worlds.quadruped.kinematics import PARTS, Pose, mean_place, turned
 from metahebb.worlds.quadruped.morphology import Morphology
@@ -235,7 +237,7 @@ class MergedRobot(Robot):
 @contextmanager
 def _model_file(text: str, suffix: str) -> Iterator[str]:
     """The path of a file with this text: PyBullet reads models from nothing else."""
-    with tempfile.NamedTemporaryFile("w", suffix=suffix) as file:
+    with tempfile.NamedTemporaryFile("w", suffix=suffix) as file, undone(functools.partial(os.unlink, file.name)):
         file.write(text)
         file.flush()
         yield file.name
