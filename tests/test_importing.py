@@ -44,7 +44,7 @@ def environments_in(folder: Path, name: str, identifier: str, entry: str = "Ours
         f"        from neighbour_{folder.name} import TURNS\n"
         "        self.age += 1\n"
         "        return np.ones(2, np.float32), 1.0, self.age == TURNS, False, {}\n\n"
-        f"gymnasium.register({identifier!r}, entry_point={entry})\n"
+        f"gymnasium.register({identifier!r}, entry_point={entry}, max_episode_steps=1000)\n"
     )
     (folder / f"neighbour_{folder.name}.py").write_text("TURNS = 7\n")
     return path

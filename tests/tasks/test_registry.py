@@ -205,11 +205,11 @@ def test_an_accelerators_memory_is_left_to_the_workers_before_anything_can_start
     (tmp_path / "my_tasks.py").write_text(
         "import os\nprint(os.environ.get('XLA_PYTHON_CLIENT_PREALLOCATE'))\nimport jax.numpy\njax.numpy.zeros(1)\n"
     )
-    code = "import metahebb; metahebb.train('car-racing', imports=['my_tasks.py'], sigma=-1.0)"
+    code = "import metahebb; metahebb.train('car-racing', imports=['my_tasks.py'], morphologies=['x'])"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("XLA_PYTHON")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "false\n"
-    assert "--sigma is -1.0" in done.stderr.splitlines()[-1]
+    assert "--morphology" in done.stderr.splitlines()[-1]
 
 
 def test_a_module_of_tasks_may_import_one_of_environments_that_is_imported_too(tmp_path: Path) -> None:
