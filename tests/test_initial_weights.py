@@ -98,7 +98,8 @@ def test_a_key_decides_and_keys_are_independent(name: str) -> None:
 def test_the_layers_and_the_lives_of_a_network_are_independent() -> None:
     network = Network(VectorEncoder(60), 60, RULES["A"], hidden=(60, 60))
     genome = network.unflatten(np.zeros((3, network.parameters), np.float32))
-    weights = [np.asarray(layer.weights) for layer in network.init(genome, jax.random.split(jax.random.key(0), 3))]
+    state = network.init(genome, jax.random.split(jax.random.key(0), 3))
+    weights = [np.asarray(layer.weights) for layer in state.layers]
     matrices = [layer[life] for layer in weights for life in range(3)]
     for i, one in enumerate(matrices):
         check_uniform(one, 0.1)
