@@ -63,8 +63,10 @@ class catching_signals(contextlib.AbstractContextManager[None]):  # noqa: N801
 
     def __exit__(self, *_: object) -> None:
         """The work is done, and what came of it is said: what is left is Python's own end."""
+        # There is no stream where it was closed from the start.
         with contextlib.suppress(OSError, ValueError):
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
         signal.set_wakeup_fd(-1)
         for number in self._words:
             signal.signal(number, lambda number, frame: os._exit(128 + number))

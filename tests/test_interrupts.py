@@ -223,3 +223,9 @@ def test_a_time_limit_ends_the_trial_of_an_environment_that_hangs(tmp_path: Path
     sentence = "Error: The time limit has passed while the environment was made and tried; nothing was evolved.\n"
     assert (answer.returncode, answer.stdout, answer.stderr) == (1, "", sentence)
     assert tree(tmp_path) == {}
+
+
+def test_a_command_whose_standard_output_is_closed_ends_well() -> None:
+    command = ["sh", "-c", f"'{sys.executable}' -m metahebb_command rules >&-"]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
