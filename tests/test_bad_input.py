@@ -146,7 +146,7 @@ TRAIN: dict[str, tuple[list[str], list[str]]] = {
     },
     "a task that says several lines": (["lines", "--import", "line_env.py"], ["raised ValueError: two lines\n"]),
     "a model that is none": (
-        ["gymnasium:Ant-v5", "--env-arg", "xml_file=bad.xml"],
+        ["gymnasium:Ant-v5", "--env-arg", "xml_file=./bad.xml"],
         ["'Ant-v5'", "nonsense", "line 1"],
     ),
     "a module that exits": ([TASK, "--import", "exiting.py"], ["exiting.py' raised", "SystemExit: 3"]),

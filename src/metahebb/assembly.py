@@ -9,6 +9,7 @@ from typing import Any
 from metahebb.configuration import PRESETS, SETTINGS, Configuration
 from metahebb.errors import UsageError, unknown
 from metahebb.importing import locate_user_module
+from metahebb.jax_defaults import start_jax
 from metahebb.networks import Network
 from metahebb.rules import Rule, load_rule
 from metahebb.settings import Group, Name, settings_of
@@ -118,8 +119,10 @@ def bodies_of(task: Task, morphologies: Sequence[str]) -> tuple[str, ...]:
 def network_of(configuration: Configuration, task: Task, rule: Rule | None = None) -> Network:
     """The network that a configuration describes, for its task; ``rule`` replaces the one that it names.
 
-    A setting and the network's field of the same name are the same thing.
+    A setting and the network's field of the same name are the same thing. Raises UsageError where JAX does not start:
+    rules are tried.
     """
+    start_jax()
     fields = {field.name for field in dataclasses.fields(Network)} & SETTINGS.keys() - {"rule"}
     settings = {name: getattr(configuration, name) for name in fields}
     if configuration.static:

@@ -124,7 +124,7 @@ class Configuration:
         0.1, SEARCH, POSITIVE, "Standard deviation of the samples around the mean genome.", only_for="openai-es")
     sigma_decay: float = setting(0.999, SEARCH, DECAY, "A factor on sigma after each generation.", only_for="openai-es")
     sigma_minimum: float = setting(0.01, SEARCH, NOT_NEGATIVE, "Sigma does not decay below this.", only_for="openai-es")
-    lr: float = setting(0.05, SEARCH, POSITIVE, "Learning rate.", only_for="openai-es")
+    lr: float = setting(0.05, SEARCH, POSITIVE, "Learning rate of the search.", only_for="openai-es")
     lr_decay: float = setting(
         0.995, SEARCH, DECAY, "A factor on the learning rate after each generation.", only_for="openai-es")
     lr_minimum: float = setting(

@@ -11,6 +11,7 @@ Results are the same for any number of workers, and an agent scores what its tra
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -69,7 +70,7 @@ def check_world(
         subject: a task, or ``(slots) → world``.
         seeds: the lives' seeds, three or more, each another.
         bodies: the bodies that a host world's lives have, in turn; by default the task's.
-        steps: how long lives are followed; what a traced world does after an end is tested if some end before. The
+        steps: how long lives are followed, best beyond the end of the longest: a warning says that no life ended. The
             actions are those of random outputs.
 
     Raises AssertionError with a sentence that says what fails and where.
@@ -95,10 +96,13 @@ def check_world(
         Case(seed, names[i % len(names)], _actions(readout, world.action_space, seed, steps))
         for i, seed in enumerate(seeds)
     ]
-    if isinstance(world, TracedWorld):
-        _check_traced(world, cases)
-    else:
-        _check_host(world, make, cases)
+    lived = _check_traced(world, cases) if isinstance(world, TracedWorld) else _check_host(world, make, cases)
+    if not any(any(life.ended) for life in lived.values()):
+        warnings.warn(
+            f"no life ended within {steps} steps, so that no end was tested: give steps= beyond the longest life; "
+            "lives that never end would hold up a generation for ever",
+            stacklevel=2,
+        )
 
 
 def _actions(readout: Readout, space: gymnasium.Space[Any], seed: int, steps: int) -> np.ndarray:
@@ -111,7 +115,7 @@ def _actions(readout: Readout, space: gymnasium.Space[Any], seed: int, steps: in
     return actions
 
 
-def _check_host(world: HostWorld, make: Callable[[int], Any], cases: Sequence[Case]) -> None:
+def _check_host(world: HostWorld, make: Callable[[int], Any], cases: Sequence[Case]) -> dict[int, Lived]:
     for case in cases:
         _check_observation(world, np.asarray(world.reset(0, case.seed, case.body)), f"reset with {case}")
         observations, rewards, ended = world.step(np.array([0]), case.actions[:1])
@@ -136,6 +140,7 @@ def _check_host(world: HostWorld, make: Callable[[int], Any], cases: Sequence[Ca
             _same(alone[case.seed], beside[slot], case, f"in slot {slot}, beside others")
     world.close()
     world.close()
+    return alone
 
 
 def _live_on_host(world: HostWorld, places: Mapping[int, Case]) -> dict[int, Lived]:
@@ -163,7 +168,7 @@ def _live_on_host(world: HostWorld, places: Mapping[int, Case]) -> dict[int, Liv
     return lived
 
 
-def _check_traced(world: TracedWorld, cases: Sequence[Case]) -> None:
+def _check_traced(world: TracedWorld, cases: Sequence[Case]) -> dict[int, Lived]:
     seeds = np.array([case.seed for case in cases[:SLOTS]], np.int64)
     state, observation = world.reset(seeds)
     _check_observation(world, np.asarray(observation)[0], "reset")
@@ -194,6 +199,7 @@ def _check_traced(world: TracedWorld, cases: Sequence[Case]) -> None:
         beside = _live_traced(world, step, places, cases)
         for slot, case in places.items():
             _same(alone[case.seed], beside[slot], case, f"in slot {slot}, beside others")
+    return alone
 
 
 def _check_form(world: TracedWorld, step: Any, before: Any, cases: Sequence[Case]) -> None:

@@ -99,8 +99,8 @@ def check_unchanged(configuration: Configuration) -> None:
     for its in code_of(configuration):
         if its.digest is not None and not _is_unchanged(Path(its.name), its.digest):
             raise RunError(
-                f"The file {quoted(its.name)} has changed while it was in use; "
-                "a run goes on with --resume, by its own copy."
+                f"The file {quoted(its.name)} has changed while it was in use: begin again, "
+                "or, if that was a run, go on with --resume, by its own copy."
             )
 
 
@@ -189,7 +189,7 @@ def _verified(its: Code, folder: Path, source: str) -> bytes:
             "by its bare name and its SHA-256."
         )
     path = user_path("The file", folder / its.name).absolute()
-    remedy = "put it back" if its.rule else "put it back, or give yours with --import"
+    remedy = "put it back" if its.rule else "put it back, or give another of that name with --import"
     if not os.path.isfile(path):
         raise UsageError(f"{source} needs the file {quoted(path)}, which is not there; {remedy}.")
     content = _content(path)

@@ -88,6 +88,7 @@ def film(
     frames_per_second = agent.task.frames_per_second
     if frames_per_second is None:
         raise UsageError(f"Task {agent.task.name!r} cannot be filmed: its environment makes no pictures (rgb_array).")
+    panels_of(agent.network)
     life = life_of(0, number, seed, Stream.EVALUATION, body=agent.body)
     genes = agent.genome[: agent.network.synaptic_parameters]
     fitness, steps = 0.0, 0
@@ -186,6 +187,11 @@ def lay_out(layers: Sequence[tuple[int, int]], width: int, height: int) -> list[
     raise UsageError(f"A network of {len(layers)} layers cannot be filmed: no more than some {8 * columns} have room.")
 
 
+def panels_of(network: Network) -> list[Panel]:
+    """Where a network's layers are drawn on a page; raises UsageError where there is no room for all."""
+    return lay_out(network.layers, WEIGHTS_WIDTH, HEIGHT - TOP - KEY_HEIGHT - MARGIN)
+
+
 def _column(layers: Sequence[tuple[int, int]], width: int, height: int) -> tuple[list[Panel], int]:
     """Panels one below the other, and where the next would begin, which is below ``height`` if there are too many."""
     # Pixels a weight: whole numbers, or one for a block of weights.
@@ -215,7 +221,7 @@ class Page:
         network = agent.network
         self._bounded = network.normaliser in BOUNDED and network.rule is not None
         self._layers = network.layers
-        self._panels = lay_out(network.layers, WEIGHTS_WIDTH, HEIGHT - TOP - KEY_HEIGHT - MARGIN)
+        self._panels = panels_of(network)
         self._picture = _fitted(picture, HEIGHT - TOP - COUNTER_HEIGHT - MARGIN, PICTURE_WIDTH)
         self._counter_top = TOP + self._picture[0] + MARGIN // 2
         self._font = _font(22)

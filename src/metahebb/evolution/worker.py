@@ -77,10 +77,14 @@ def _use_compilation_cache() -> None:
     from metahebb import __version__
 
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        # Where nobody's home is known, as in a container whose user has no entry, nothing is kept.
-        with contextlib.suppress(RuntimeError):
+        # Where nobody's home is known, as in a container whose user has no entry, or it is closed, nothing is kept.
+        with contextlib.suppress(RuntimeError, OSError):
             cache = Path(platformdirs.user_cache_dir("metahebb")) / f"{__version__}-jax-{jax.__version__}"
-            jax.config.update("jax_compilation_cache_dir", str(cache))
+            # Earlier versions of platformdirs return an unexpanded ~ there.
+            if cache.is_absolute():
+                cache.mkdir(parents=True, exist_ok=True)
+                if os.access(cache, os.R_OK | os.W_OK | os.X_OK):
+                    jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from metahebb.lifetimes.lives import OBSERVATION, REWARD, Life, Outcome
-from metahebb.lifetimes.slots import Slots, compiler_options
+from metahebb.lifetimes.slots import Alone, Slots, compiler_options
 from metahebb.lifetimes.step import Step, step
 from metahebb.networks import Network, Plasticity, State
 from metahebb.readouts import Readout
@@ -30,7 +30,8 @@ class HostSlots(Slots):
     def __init__(self, network: Network, task: Task, world: HostWorld) -> None:
         super().__init__(network, task)
         self._world = world
-        self._step = _compiled_step(network, task.readout)
+        self._step = _compiled_step(network, task.readout, recorded=False)
+        self._recorded_step = _compiled_step(network, task.readout, recorded=True)
         space = world.observation_space
         kept = space.dtype in (np.uint8, np.int64)
         self._observation = np.zeros((task.slots, *(space.shape or ())), space.dtype if kept else np.float32)
@@ -41,25 +42,26 @@ class HostSlots(Slots):
     def advance(self) -> list[Outcome]:
         living = self.living
         for _ in range(self.STRETCH if len(living) else 0):
-            _, _, ended = self._live_a_step(living)
+            _, _, ended = self._live_a_step(self._step, living)
             if len(ended):
                 return [self._end(int(slot)) for slot in ended]
         return []
 
-    def _live_alone(self, slot: int) -> tuple[tuple[jax.Array, ...], float, bool]:
-        lived, rewards, ended = self._live_a_step(np.array([slot]))
-        return lived.activities, float(rewards[0]), bool(len(ended))
+    def _live_alone(self, slot: int) -> Alone:
+        lived, rewards, ended = self._live_a_step(self._recorded_step, np.array([slot]))
+        assert lived.acted is not None
+        return Alone(lived.acted, lived.activities, float(rewards[0]), bool(len(ended)))
 
     def _picture(self, slot: int) -> np.ndarray:
         return self._world.render(slot)
 
-    def _live_a_step(self, living: np.ndarray) -> tuple[Step, np.ndarray, np.ndarray]:
+    def _live_a_step(self, compiled: _CompiledStep, living: np.ndarray) -> tuple[Step, np.ndarray, np.ndarray]:
         """Step all networks, and the worlds of the ``living`` slots; the rewards of these, and those that ended.
 
         A life whose outputs are not finite ends without a step of its world, and its reward is NaN.
         """
         self._look_for_faults(living)
-        lived = self._step(self._plasticity, self._state, self._observation)
+        lived = compiled(self._plasticity, self._state, self._observation)
         self._state = lived.state
         finite = np.asarray(lived.finite)[living]
         acting, ended = living[finite], living[~finite]
@@ -85,7 +87,13 @@ class HostSlots(Slots):
                 self._fault[slot] = OBSERVATION
 
 
-@functools.lru_cache(maxsize=8)
-def _compiled_step(network: Network, readout: Readout) -> Callable[[Plasticity, State, np.ndarray], Step]:
-    one_step = functools.partial(step, network, readout)
-    return jax.jit(one_step, donate_argnums=1, compiler_options=dict(compiler_options()))
+_CompiledStep = Callable[[Plasticity, State, np.ndarray], Step]
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled_step(network: Network, readout: Readout, recorded: bool) -> _CompiledStep:
+    def one_step(plasticity: Plasticity, state: State, observation: jax.Array) -> Step:
+        lived = step(network, readout, plasticity, state, observation)
+        return lived if recorded else lived._replace(acted=None)
+
+    return jax.jit(one_step, donate_argnums=() if recorded else 1, compiler_options=dict(compiler_options()))

@@ -28,6 +28,7 @@ class Moment(NamedTuple):
     """One step of a recorded life."""
 
     step: int
+    """counted from 0, as a network's age is"""
     reward: float
     activities: tuple[np.ndarray, ...]
     """float32 [neurons] of each layer, inputs first"""
@@ -35,6 +36,17 @@ class Moment(NamedTuple):
     """float32 [inputs, outputs] of each plastic layer, as the forward pass of this step saw them"""
     frame: np.ndarray | None
     """uint8 [height, width, 3], where pictures were asked for: the world after the step"""
+
+
+class Alone(NamedTuple):
+    """A step of a life that is lived alone, to be recorded."""
+
+    acted: State
+    """the networks of all slots as they acted"""
+    activities: tuple[jax.Array, ...]
+    """float32 [slots, neurons] of each layer"""
+    reward: float
+    over: bool
 
 
 class Slots(ABC):
@@ -87,7 +99,7 @@ class Slots(ABC):
 
     def weights(self, slot: int) -> tuple[np.ndarray, ...]:
         """The weights of a slot's network, float32 [inputs, outputs] of each plastic layer."""
-        return tuple(np.asarray(layer.weights[slot]) for layer in self._state.layers)
+        return _weights(self._state, slot)
 
     @abstractmethod
     def advance(self) -> list[Outcome]:
@@ -100,10 +112,11 @@ class Slots(ABC):
         over = False
         try:
             while not over:
-                age, weights = int(self._age[slot]), self.weights(slot)
-                activities, reward, over = self._live_alone(slot)
-                own = tuple(np.asarray(layer[slot]) for layer in activities)
-                yield Moment(age, reward, own, weights, self._picture(slot) if render else None)
+                age, lived = int(self._age[slot]), self._live_alone(slot)
+                activities = tuple(np.asarray(layer[slot]) for layer in lived.activities)
+                picture = self._picture(slot) if render else None
+                yield Moment(age, lived.reward, activities, _weights(lived.acted, slot), picture)
+                over = lived.over
         finally:
             self._end(slot)
 
@@ -112,8 +125,8 @@ class Slots(ABC):
         """Begin the life in the world."""
 
     @abstractmethod
-    def _live_alone(self, slot: int) -> tuple[tuple[jax.Array, ...], float, bool]:
-        """Advance the only life by a step: each layer's activities [slots, neurons], the reward, whether it is over."""
+    def _live_alone(self, slot: int) -> Alone:
+        """Advance the only life by a step."""
 
     @abstractmethod
     def _picture(self, slot: int) -> np.ndarray:
@@ -126,6 +139,10 @@ class Slots(ABC):
         self._lives[slot] = None
         fitness, age, mean_square = self._fitness[slot], self._age[slot], self._mean_square[slot]
         return Outcome(life.member, life.number, float(fitness), int(age), float(mean_square), self._fault[slot])
+
+
+def _weights(state: State, slot: int) -> tuple[np.ndarray, ...]:
+    return tuple(np.asarray(layer.weights[slot]) for layer in state.layers)
 
 
 @functools.cache

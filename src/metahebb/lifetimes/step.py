@@ -18,6 +18,8 @@ class Step(NamedTuple):
 
     state: State
     """the networks after it"""
+    acted: State | None
+    """the networks as they acted, for recordings; None where nobody looks, or it would be copied at every step"""
     activities: tuple[jax.Array, ...]
     """float32 [lives, neurons] of each layer, inputs first"""
     action: jax.Array
@@ -32,8 +34,10 @@ def step(network: Network, readout: Readout, plasticity: Plasticity, state: Stat
     This is the one definition of a step. What disturbs a life belongs here: its plasticity, its weights and what it
     senses before ``act``, what it does after the readout. The world's step follows, and nothing of it is learned from.
     """
-    activities = network.act(plasticity, state, observation)
+    # A recording shows this state: whatever disturbs the weights replaces it.
+    acted = state
+    activities = network.act(plasticity, acted, observation)
     finite = jnp.isfinite(activities[-1]).all(axis=-1)
     # Worlds are given numbers even from a life that has diverged.
     action = readout(jnp.where(finite[:, None], activities[-1], 0))
-    return Step(network.learn(plasticity, state, activities), activities, action, finite)
+    return Step(network.learn(plasticity, acted, activities), acted, activities, action, finite)

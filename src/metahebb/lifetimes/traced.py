@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from metahebb.lifetimes.lives import Life, Outcome
-from metahebb.lifetimes.slots import Slots, compiler_options
+from metahebb.lifetimes.slots import Alone, Slots, compiler_options
 from metahebb.lifetimes.step import step
 from metahebb.networks import Network, Plasticity, State
 from metahebb.readouts import Readout
@@ -40,8 +40,10 @@ class Lives(NamedTuple):
 class Stretch(NamedTuple):
     """What is seen of some steps; the steps are the first axis of every leaf."""
 
+    acted: State | None
+    """the networks as they acted; of a single step only, as the activities: no one asks for more"""
     activities: tuple[jax.Array, ...]
-    """float32 [steps, lives, neurons] of each layer where it is one step, else nothing: no one asks for so much"""
+    """float32 [steps, lives, neurons] of each layer"""
     rewards: jax.Array
     """float32 [steps, lives]; NaN where the network has diverged"""
     over: jax.Array
@@ -81,10 +83,11 @@ class TracedSlots(Slots):
         seen = self._run(self._stretch)
         return [self._end(slot) for slot in self._account(living, seen)]
 
-    def _live_alone(self, slot: int) -> tuple[tuple[jax.Array, ...], float, bool]:
+    def _live_alone(self, slot: int) -> Alone:
         seen = self._run(self._single)
         over = self._account(np.array([slot]), seen)
-        return tuple(layer[0] for layer in seen.activities), float(seen.rewards[0, slot]), bool(over)
+        acted, activities = jax.tree.map(lambda leaf: leaf[0], (seen.acted, seen.activities))
+        return Alone(acted, activities, float(seen.rewards[0, slot]), bool(over))
 
     def _picture(self, slot: int) -> np.ndarray:
         return self._world.render(self._worlds[0], slot)
@@ -120,7 +123,10 @@ def _compiled_stretch(network: Network, readout: Readout, world: TracedWorld, le
             lived = step(network, readout, plasticity, lives.state, lives.observation)
             after = world.step(lives.world, lived.action)
             reward = jnp.where(lived.finite, after.reward, jnp.nan)
-            seen = Stretch(lived.activities if length == 1 else (), reward, after.ended | ~jnp.isfinite(reward))
+            over = after.ended | ~jnp.isfinite(reward)
+            seen = Stretch(lived.acted, lived.activities, reward, over)
+            if length > 1:
+                seen = seen._replace(acted=None, activities=())
             return Lives(lived.state, after.state, after.observation), seen
 
         return jax.lax.scan(live, lives, None, length=length)

@@ -18,7 +18,6 @@ from gymnasium.envs.registration import EnvSpec
 from metahebb.errors import UsageError, raised, unknown
 from metahebb.importing import REMEDY, import_user_module
 from metahebb.interrupts import is_the_users
-from metahebb.jax_defaults import start_jax
 from metahebb.tasks import gymnasium as gymnasium_tasks
 from metahebb.tasks.task import Options, Task
 
@@ -84,7 +83,6 @@ def make_task(name: str, options: Options | None = None, imports: Iterable[str] 
     # Before anything starts JAX: the process that is first would take most of an accelerator's memory.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     _import(imports)
-    start_jax()
     options = options or Options()
     prefix = gymnasium_tasks.PREFIX
     if name in OWN:
@@ -105,7 +103,6 @@ def describe_tasks(imports: Iterable[str] = ()) -> list[tuple[str, ...]]:
     """(name, observation, action, bodies, target) of every task, the named ones first, environments in their newest
     version; (name, reason) of those that cannot be made here."""
     _import(imports)
-    start_jax()
     rows: list[tuple[str, ...]] = []
     for name in [*OWN, *_registered, *(f"{gymnasium_tasks.PREFIX}{identifier}" for identifier in _newest())]:
         try:
