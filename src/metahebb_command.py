@@ -63,7 +63,7 @@ class catching_signals(contextlib.AbstractContextManager[None]):  # noqa: N801
 
     def __exit__(self, *_: object) -> None:
         """The work is done, and what came of it is said: what is left is Python's own end."""
-        # It may be closed from the beginning.
+        # There is no stream where it was closed from the start.
         if sys.stdout is not None:
             with contextlib.suppress(OSError, ValueError):
                 sys.stdout.flush()

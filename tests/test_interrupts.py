@@ -65,7 +65,9 @@ def test_ctrl_c_at_any_moment_ends_a_command_with_130_and_one_line(
 ) -> None:
     chance = random.Random(name)
     # From the moment when Python itself has started, and nothing is imported yet, to the middle of the work.
-    for seconds in (0, chance.uniform(0, 0.5), chance.uniform(0.5, 3), chance.uniform(3, 8)):
+    moments = (0, chance.uniform(0, 0.5), chance.uniform(0.5, 3), chance.uniform(3, 8))
+    # Once its work is done and said, a command ends without another line.
+    for seconds in (0, 0.1, 0.2) if name == "tasks" else moments:
         process = start(*commands(agent)[name])
         if Path("/proc").exists():
             wait_for(lambda process=process: catches(process.pid))
@@ -223,3 +225,9 @@ def test_a_time_limit_ends_the_trial_of_an_environment_that_hangs(tmp_path: Path
     sentence = "Error: The time limit has passed while the environment was made and tried; nothing was evolved.\n"
     assert (answer.returncode, answer.stdout, answer.stderr) == (1, "", sentence)
     assert tree(tmp_path) == {}
+
+
+def test_a_command_whose_standard_output_is_closed_ends_well() -> None:
+    command = ["sh", "-c", f"'{sys.executable}' -m metahebb_command rules >&-"]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")

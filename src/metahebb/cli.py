@@ -290,7 +290,11 @@ def train(
         stdout.print(
             f"Best validation score: {ending.best:.2f} ({made.configuration.validation_lives} lives of the mean genome)"
         )
-    stdout.print(f"Run: {made.folder}\nFitness curve: {made.curve}\nEvaluate it: metahebb evaluate {made.folder}")
+    stdout.print(f"Run: {made.folder}")
+    if ending.generation:
+        stdout.print(f"Fitness curve: {made.curve}")
+    if ending.best is not None:
+        stdout.print(f"Evaluate it: metahebb evaluate {made.folder}")
     if ending.reason == "time":
         stdout.print(f"Continue it: metahebb train --resume {made.folder}")
 
