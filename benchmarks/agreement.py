@@ -47,12 +47,12 @@ def main() -> None:
 def variants(agent: Agent) -> Iterator[tuple[str, Agent]]:
     """The agent as it counts, then how else it can live."""
     simulators = SIMULATORS.get(agent.configuration.task, ())
-    agent = agent.elsewhere(simulator=next(iter(simulators), None))
+    agent = agent.living_in(simulator=next(iter(simulators), None))
     yield "as it counts", agent
     halved = dataclasses.replace(agent.configuration, coefficients="float16")
     yield "--coefficients float16", dataclasses.replace(agent, configuration=halved)
     for simulator in simulators[1:]:
-        yield f"--simulator {simulator}", agent.elsewhere(simulator=simulator)
+        yield f"--simulator {simulator}", agent.living_in(simulator=simulator)
 
 
 if __name__ == "__main__":

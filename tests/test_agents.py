@@ -14,7 +14,7 @@ import pytest
 import safetensors
 import safetensors.numpy
 
-from metahebb.agents import Agent, load_agent, located, portable
+from metahebb.agents import Agent, load_agent, with_code_copied, with_code_found
 from metahebb.assembly import configure
 from metahebb.configuration import Configuration
 from metahebb.errors import RunError, UsageError
@@ -61,7 +61,7 @@ def test_an_agent_goes_to_other_bodies_and_takes_its_genome_along() -> None:
         "front-right=1,0.25": "front-right-damaged",
         "back-right=0.8,1 front-left=1.0,.5": "front-left=1.0,0.5 back-right=0.8,1.0",
     }.items():
-        there = agent.elsewhere(given)
+        there = agent.living_in(given)
         assert (there.body, there.configuration.morphologies) == (body, (body,))
         assert there.genome is agent.genome
         assert there.configuration == dataclasses.replace(configuration, morphologies=(body,))
@@ -116,17 +116,17 @@ def test_a_file_of_the_users_is_not_overwritten_by_a_rule(rule: Path, tmp_path: 
 
 def test_portable_and_located_are_each_others_reverse(rule: Path, tmp_path: Path) -> None:
     configuration = agent_of(rule=f"{rule}:grow").configuration
-    carried = portable(configuration, tmp_path)
+    carried = with_code_copied(configuration, tmp_path)
     assert carried.rule == "mine.py:grow"
     assert (tmp_path / "mine.py").read_bytes() == rule.read_bytes()
-    found = located(carried, tmp_path, "The agent", trust_code=True)
+    found = with_code_found(carried, tmp_path, "The agent", trust_code=True)
     file, _, function = found.rule.rpartition(":")
     assert (Path(file).read_bytes(), function) == (rule.read_bytes(), "grow")
     # Written down again it is the same.
     (tmp_path / "again").mkdir()
-    assert portable(found, tmp_path / "again") == carried
+    assert with_code_copied(found, tmp_path / "again") == carried
     builtin = Configuration(TASK)
-    assert portable(builtin, tmp_path) == builtin == located(builtin, tmp_path, "The agent")
+    assert with_code_copied(builtin, tmp_path) == builtin == with_code_found(builtin, tmp_path, "The agent")
 
 
 @pytest.fixture(scope="module")

@@ -174,7 +174,7 @@ def test_a_configuration_reads_back(tmp_path: Path) -> None:
     assert (again.latest.genome == run.latest.genome).all()
     # An option goes before the file.
     (tmp_path / "other").mkdir()
-    other = package.api.prepare(config=tmp_path / "run" / "config.json", run=tmp_path / "other" / "run", sigma=0.3)
+    other = package.api.new_run(config=tmp_path / "run" / "config.json", run=tmp_path / "other" / "run", sigma=0.3)
     assert other.configuration.sigma == 0.3
     assert other.configuration.rule == "oja"
 
@@ -249,7 +249,7 @@ def test_a_configuration_of_another_task_brings_its_network_and_search_alone(
     c = configure("gymnasium:CartPole-v1", frame_stack=2, hidden=(5,), lr=0.3, seed=8, validation_lives=3)[0]
     assert c.target == 475
     file.write_text(json.dumps(c.to_json()))
-    same, other = package.api.prepare(config=file), package.api.prepare("gymnasium:Pendulum-v1", config=file)
+    same, other = package.api.new_run(config=file), package.api.new_run("gymnasium:Pendulum-v1", config=file)
     assert same.configuration == c
     expected = configure("gymnasium:Pendulum-v1", hidden=(5,), lr=0.3, seed=8, validation_lives=3)[0]
     assert (other.configuration, expected.target) == (expected, None)
@@ -261,7 +261,7 @@ def test_what_a_configuration_says_of_another_strategy_or_of_plasticity_gives_wa
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "config.json"
     file.write_text(json.dumps(configure(TASK, rule="oja", lr=0.3, coefficients="float16", **OURS)[0].to_json()))
-    static = package.api.prepare(config=file, static=True).configuration
+    static = package.api.new_run(config=file, static=True).configuration
     assert (static.rule, static.coefficients, static.normaliser, static.lr) == ("ABCD_lr", "float32", "none", 0.3)
-    snes = package.api.prepare(config=file, strategy="SNES").configuration
+    snes = package.api.new_run(config=file, strategy="SNES").configuration
     assert (snes.rule, snes.lr) == ("oja", 0.05)

@@ -257,7 +257,7 @@ def test_a_setting_reaches_what_it_sets_from_the_command_line_on(
     task = where.pop("task")
     assert getattr(configure(task, **where)[0], name) != value
     # As far as the run's folder: nothing is lived.
-    monkeypatch.setattr("metahebb.api.go_on", lambda run, **_: Ending("generations", 0, None))
+    monkeypatch.setattr("metahebb.api.evolve_run", lambda run, **_: Ending("generations", 0, None))
     label = SETTINGS[name].label
     words = [f"--no-{label}"] if value is False else [f"--{label}", *([text] if text else [])]
     more = [word for other, given in where.items() for word in (f"--{SETTINGS[other].label}", given)]

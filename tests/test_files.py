@@ -78,7 +78,7 @@ def test_a_run_whose_disk_fills_up_stops_and_can_go_on(
 
 def test_a_disk_that_cannot_be_written_is_told_before_work_starts(disk: Path, metahebb: Callable[..., Answer]) -> None:
     mount(disk, 4096)
-    package.api.prepare(TASK, run=disk / "old", **SETTINGS)
+    package.api.new_run(TASK, run=disk / "old", **SETTINGS)
     mount(disk, 4096, "remount", "ro")
     for arguments in (("train", TASK, "--run", disk / "new"), ("train", "--resume", disk / "old")):
         code, out, err = metahebb(*arguments)

@@ -246,7 +246,7 @@ def test_runs_that_begin_at_the_same_time_have_folders_of_their_own(
 
     def begin() -> None:
         together.wait()
-        made.append(api.prepare("gymnasium:CartPole-v1", **SMALL).folder)
+        made.append(api.new_run("gymnasium:CartPole-v1", **SMALL).folder)
 
     threads = [threading.Thread(target=begin) for _ in range(5)]
     for thread in threads:

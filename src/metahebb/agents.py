@@ -30,7 +30,7 @@ from metahebb.networks import Network
 from metahebb.tasks import Task
 from metahebb.trust import Code, code_of, copy_code, find_code, signed, split_task, with_code
 
-__all__ = ["Agent", "load_agent", "located", "portable"]
+__all__ = ["Agent", "load_agent", "with_code_copied", "with_code_found"]
 
 logger = logging.getLogger("metahebb")
 
@@ -55,7 +55,7 @@ class Agent:
         """Its network."""
         return network_of(self.configuration, self.task)
 
-    def elsewhere(self, morphology: str | None = None, simulator: str | None = None) -> Agent:
+    def living_in(self, morphology: str | None = None, simulator: str | None = None) -> Agent:
         """The same agent in another body or another simulator of its task, None for its own.
 
         Of several bodies that it was evolved in, its own is the first. Raises UsageError for what the task lacks.
@@ -78,7 +78,7 @@ class Agent:
         Raises UsageError where other files with the names of the code's lie there, RunError if the disk refuses.
         """
         path = user_path("The agent", path)
-        configuration = portable(self.configuration, path.parent)
+        configuration = with_code_copied(self.configuration, path.parent)
         parts = {name: np.asarray(part) for name, part in self.network.unflatten(self.genome).items()}
         # One entry only: safetensors writes several in any order, and the same agent is to be the same file.
         facts = {"format": FORMAT, "configuration": configuration.to_json(), "record": dict(self.record)}
@@ -88,15 +88,15 @@ class Agent:
         write_file("The agent", path, safetensors.numpy.save(parts, {"metahebb": json.dumps(facts)}))
 
 
-def portable(configuration: Configuration, folder: Path) -> Configuration:
+def with_code_copied(configuration: Configuration, folder: Path) -> Configuration:
     """The configuration as it is written into a folder: its code is copied there and named without its path."""
     return with_code(configuration, copy_code(code_of(configuration), folder))
 
 
-def located(
+def with_code_found(
     configuration: Configuration, folder: Path, source: str, *, imports: Sequence[str] = (), trust_code: bool = False
 ) -> Configuration:
-    """The reverse of ``portable``, for a configuration that ``source`` in ``folder`` says: it can be lived by.
+    """The reverse of ``with_code_copied``, for a configuration that ``source`` in ``folder`` says: it can be lived by.
 
     ``imports`` are the user's own: a file of the same name as one of the configuration's takes its place. Raises
     UsageError for code that is missing, has changed, or is not to be run without ``trust_code``.
@@ -148,7 +148,7 @@ def load_agent(path: str | Path, *, imports: Sequence[str] = (), trust_code: boo
     if (checksum is not None or len(facts) > 3) and checksum != _checksum(parts, facts):
         raise UsageError(f"{source} is damaged: its checksum differs; take it from where it came from again.")
     configuration = configuration_from_json(settings, source)
-    configuration = located(configuration, path.parent, source, imports=imports, trust_code=trust_code)
+    configuration = with_code_found(configuration, path.parent, source, imports=imports, trust_code=trust_code)
     agent = Agent(configuration, np.empty(0, np.float32), record)
     shapes = {name: part.shape for name, part in parts.items()}
     if shapes != {name: tuple(shape) for name, shape in agent.network.genome.items()}:

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from metahebb.agents import Agent, load_agent, located
+from metahebb.agents import Agent, load_agent, with_code_found
 from metahebb.assembly import configure, network_of, settings_from, task_of
 from metahebb.configuration import SEED, SETTINGS, Configuration, read_configuration
 from metahebb.errors import RunError, UsageError, quoted
 from metahebb.evolution.checkpoints import Checkpoint
 from metahebb.evolution.evosax_strategies import EvosaxStrategy
 from metahebb.evolution.runs import Run, create_run, open_run
+from metahebb.evolution.strategies import Strategy
 from metahebb.evolution.training import (
     Ending,
     Observer,
@@ -46,7 +47,7 @@ from metahebb.source import write_rule
 from metahebb.tasks import Task
 from metahebb.trust import new_folder, remember, split_task
 
-__all__ = ["Evaluation", "evaluate", "load", "prepare", "resume", "train"]
+__all__ = ["Evaluation", "evaluate", "load", "new_run", "resume", "train"]
 
 RANDOM_GENOMES = 100
 """random genomes that an evaluation holds at a time: 183 MB of the paper's vision network"""
@@ -112,7 +113,7 @@ def load(path: str | Path, *, imports: Sequence[str] = (), trust_code: bool = Fa
     return load_agent(path, imports=imports, trust_code=trust_code)
 
 
-def prepare(
+def new_run(
     task: str | None = None,
     *,
     run: str | Path | None = None,
@@ -135,12 +136,7 @@ def prepare(
     if config is not None:
         if preset is not None:
             raise UsageError(f"--config and --preset {preset} both bring settings; leave one of them out.")
-        file = user_path("--config", config)
-        read = read_configuration(file)
-        if rule is not None:
-            read = dataclasses.replace(read, rule=Configuration.rule, rule_digest=None)
-        source = f"The configuration {quoted(config)}"
-        read = located(read, file.parent, source, imports=imports, trust_code=trust_code)
+        read = _read_config(config, rule is not None, imports, trust_code)
         task = task or read.task
         base |= settings_from(read, task, Group.NETWORK, Group.SEARCH, Group.RUN)
     if task is None:
@@ -160,16 +156,34 @@ def prepare(
             f"The agent is one of task {agent.configuration.task!r} with {agent.network.parameters:,} parameters; "
             f"its genome does not fit task {task!r} with these options, which needs {network.parameters:,}."
         )
-    needs = needs_of_run(configuration, made, network, workers)
-    check_memory(needs)
-    strategy = strategy_of(configuration, network, None if agent is None else agent.genome)
-    if isinstance(strategy, EvosaxStrategy):
-        strategy.check()
-        check_memory([*needs, *needs_of_state(configuration.strategy, strategy.template())])
+    strategy = _checked_strategy(configuration, made, network, workers, agent)
     if made.trial is not None:
         configuration = dataclasses.replace(configuration, **made.trial())
     first = Checkpoint(0, strategy.init())
     return create_run(configuration, None if run is None else user_path("--run", run), first)
+
+
+def _read_config(config: str | Path, another_rule: bool, imports: Sequence[str], trust_code: bool) -> Configuration:
+    """The configuration of ``--config``, with its code; its rule is not asked for where there is ``another_rule``."""
+    file = user_path("--config", config)
+    read = read_configuration(file)
+    if another_rule:
+        read = dataclasses.replace(read, rule=Configuration.rule, rule_digest=None)
+    source = f"The configuration {quoted(config)}"
+    return with_code_found(read, file.parent, source, imports=imports, trust_code=trust_code)
+
+
+def _checked_strategy(
+    c: Configuration, task: Task, network: Network, workers: int | None, agent: Agent | None
+) -> Strategy:
+    """The strategy of a run; raises UsageError for one that does not work, or would not fit into the memory."""
+    needs = needs_of_run(c, task, network, workers)
+    check_memory(needs)
+    strategy = strategy_of(c, network, None if agent is None else agent.genome)
+    if isinstance(strategy, EvosaxStrategy):
+        strategy.check()
+        check_memory([*needs, *needs_of_state(c.strategy, strategy.template())])
+    return strategy
 
 
 def train(
@@ -206,7 +220,7 @@ def train(
     Raises UsageError before anything is written, RunError if the run fails.
     """
     workers, time_limit = check_resources(workers, time_limit)
-    made = prepare(
+    made = new_run(
         task,
         run=run,
         preset=preset,
@@ -217,7 +231,7 @@ def train(
         workers=workers,
         **options,
     )
-    go_on(made, workers=workers, time_limit=time_limit, observer=observer)
+    evolve_run(made, workers=workers, time_limit=time_limit, observer=observer)
     return made
 
 
@@ -235,12 +249,12 @@ def resume(
     A run with Python code that you have not trained with is refused unless ``trust_code``.
     """
     workers, time_limit = check_resources(workers, time_limit)
-    opened = reopen(run.folder if isinstance(run, Run) else run, generations, workers, trust_code=trust_code)
-    go_on(opened, workers=workers, time_limit=time_limit, observer=observer)
+    opened = run_to_continue(run.folder if isinstance(run, Run) else run, generations, workers, trust_code=trust_code)
+    evolve_run(opened, workers=workers, time_limit=time_limit, observer=observer)
     return opened
 
 
-def reopen(
+def run_to_continue(
     folder: str | Path, generations: int | None = None, workers: int | None = None, *, trust_code: bool = False
 ) -> Run:
     """A run to be continued, with another number of generations if one is given.
@@ -253,7 +267,7 @@ def reopen(
     task = task_of(c)
     network = network_of(c, task)
     check_memory(needs_of_run(c, task, network, workers))
-    return run if generations is None else run.extended(generations, strategy_of(c, network))
+    return run if generations is None else run.with_generations(generations, strategy_of(c, network))
 
 
 def needs_of_run(c: Configuration, task: Task, network: Network, workers: int | None) -> list[Need]:
@@ -287,7 +301,7 @@ def check_resources(workers: int | None, time_limit: float | None) -> tuple[int 
     )
 
 
-def go_on(
+def evolve_run(
     run: Run,
     *,
     workers: int | None = None,
@@ -331,7 +345,7 @@ def evaluate(
     """
     workers, _ = check_resources(workers, None)
     lives, seed = Whole(1).read("lives", lives), SEED.read("seed", seed)
-    agent = _agent_of(agent, imports, trust_code).elsewhere(morphology, simulator)
+    agent = _agent_of(agent, imports, trust_code).living_in(morphology, simulator)
     waiting = needs_of_lives("lives", lives, lives, "lower --lives")
     check_memory([*waiting, *needs_of_pool(agent.configuration, agent.task, agent.network, workers)])
     fresh = [life_of(0, number, seed, Stream.EVALUATION, body=agent.body) for number in range(lives)]

@@ -45,7 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 stderr = console(stderr=True)
-# Nobody resizes a file or a pipe: tables get the room that they need there.
+# A terminal is as wide as it is; in a file or a pipe tables get the width that they need.
 stdout = console(width=None if os.isatty(1) else 140)
 
 Workers = Annotated[
@@ -262,7 +262,7 @@ def train(
     api.check_resources(workers, time_limit)
     if resume is None:
         with warnings_shown(), _given_up_after(time_limit):
-            made = api.prepare(
+            made = api.new_run(
                 task,
                 run=run,
                 preset=preset,
@@ -275,9 +275,9 @@ def train(
             )
     else:
         with _given_up_after(time_limit):
-            made = api.reopen(resume, generations, workers, trust_code=trust_code)
+            made = api.run_to_continue(resume, generations, workers, trust_code=trust_code)
     with showing(made, time_limit) as observer:
-        ending = api.go_on(made, workers=workers, time_limit=time_limit, observer=observer)
+        ending = api.evolve_run(made, workers=workers, time_limit=time_limit, observer=observer)
     reasons = {
         "generations": f"All {made.configuration.generations} generations are done",
         "target": f"The validation reached the target of {made.configuration.target:g}"
@@ -334,9 +334,9 @@ def evaluate(
     with warnings_shown():
         loaded = api.load(agent, imports=imports or (), trust_code=trust_code)
     simulator = simulator or loaded.task.measured_in or loaded.configuration.simulator
-    # All before any life: the second body may be none. What is the same body, however it was given, lives once.
+    # Checked before any life is lived: one of the bodies may be unknown. A body that is given twice is lived in once.
     given: list[str | None] = [*morphology] if morphology else [None]
-    bodies = {there.body: there for there in (loaded.elsewhere(body, simulator) for body in given)}
+    bodies = {there.body: there for there in (loaded.living_in(body, simulator) for body in given)}
 
     def lived(there: Agent, random_rules: bool) -> Evaluation:
         with counting(lives, "random" if random_rules else "evolved") as count:

@@ -61,7 +61,7 @@ def without_time(files: dict[str, bytes]) -> dict[str, bytes]:
 def test_what_a_run_starts_from_is_in_its_folder_when_that_appears(undisturbed: Run, tmp_path: Path) -> None:
     """A process that dies before its first generation has lost nothing: not the agent that it began with either."""
     settings = SETTINGS | {"generations": 2, "start_from": undisturbed.folder}
-    prepared = metahebb.api.prepare(TASK, run=tmp_path / "prepared", **settings)
+    prepared = metahebb.api.new_run(TASK, run=tmp_path / "prepared", **settings)
     c = prepared.configuration
     first = load_newest(prepared.checkpoints, strategy_of(c, undisturbed.best.network), c)
     assert first is not None

@@ -163,7 +163,7 @@ def test_an_agent_of_the_merged_robot_is_measured_in_the_exact_one(
     agent = small_agent("quadruped-bullet", simulator="merged")
     agent.save(tmp_path / "agent.safetensors")
     command = ("evaluate", tmp_path / "agent.safetensors", "--lives", 2, "--workers", 1)
-    exact, merged = (scores_of(there, "standard") for there in (agent.elsewhere(simulator="exact"), agent))
+    exact, merged = (scores_of(there, "standard") for there in (agent.living_in(simulator="exact"), agent))
     assert exact != merged
     code, out, err = metahebb(*command, "--json")
     assert (code, err) == (0, "")

@@ -84,7 +84,7 @@ def film(
         raise UsageError(f"The film {quoted(path)} is of no kind that can be made; accepted are .mp4 and .gif.")
     path = check_new_file("The film", path, overwrite)
     seed, number = SEED.read("seed", seed), SEED.read("number", number)
-    agent = agent.elsewhere(morphology, simulator)
+    agent = agent.living_in(morphology, simulator)
     frames_per_second = agent.task.frames_per_second
     if frames_per_second is None:
         raise UsageError(f"Task {agent.task.name!r} cannot be filmed: its environment makes no pictures (rgb_array).")

@@ -31,7 +31,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from metahebb.agents import Agent, load_agent, located, portable
+from metahebb.agents import Agent, load_agent, with_code_copied, with_code_found
 from metahebb.configuration import Configuration, read_configuration
 from metahebb.errors import RunError, UsageError, quoted
 from metahebb.evolution import checkpoints
@@ -154,7 +154,7 @@ class Run:
         path = self.folder / name
         return path.exists() and path.stat().st_size > 0
 
-    def extended(self, generations: int, strategy: Strategy) -> Run:
+    def with_generations(self, generations: int, strategy: Strategy) -> Run:
         """The run with another number of generations to go to, written into its configuration.
 
         Raises UsageError if that is less than is done, if the run cannot go on, or if another process holds it.
@@ -171,7 +171,7 @@ class Run:
             if target is not None and best is not None and best >= target:
                 # Who asks for more generations of a run that has reached its target does not want to stop there again.
                 configuration = dataclasses.replace(configuration, target=None)
-            content = _json_of(portable(configuration, self.folder))
+            content = _json_of(with_code_copied(configuration, self.folder))
             write_file("The configuration", self.folder / "config.json", content)
         return Run(self.folder, configuration)
 
@@ -287,7 +287,7 @@ def create_run(configuration: Configuration, folder: Path | None, first: Checkpo
     with undone(tidy):
         try:
             (temporary / "checkpoints").mkdir(parents=True)
-            saved = portable(configuration, temporary)
+            saved = with_code_copied(configuration, temporary)
             if first is not None:
                 checkpoints.save(temporary / "checkpoints", first, configuration)
             write_file("The configuration", temporary / "config.json", _json_of(saved))
@@ -301,7 +301,7 @@ def create_run(configuration: Configuration, folder: Path | None, first: Checkpo
             ) from e
         finally:
             tidy()
-    return Run(made, located(saved, made, _called(made)), (made, *missing))
+    return Run(made, with_code_found(saved, made, _called(made)), (made, *missing))
 
 
 def _renamed(temporary: Path, folders: Iterable[Path]) -> Path:
@@ -337,7 +337,7 @@ def open_run(folder: str | Path, *, trust_code: bool = False) -> Run:
     if not user_path("The run", folder / "config.json").exists():
         raise UsageError(f"{quoted(folder)} is not a run: it has no config.json.")
     configuration = read_configuration(folder / "config.json")
-    return Run(folder, located(configuration, folder, _called(folder), trust_code=trust_code))
+    return Run(folder, with_code_found(configuration, folder, _called(folder), trust_code=trust_code))
 
 
 def _called(folder: Path) -> str:
