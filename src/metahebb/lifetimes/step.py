@@ -18,14 +18,14 @@ class Step(NamedTuple):
 
     state: State
     """the networks after it"""
-    acted: State | None
-    """the networks as they acted, for recordings; None where nobody looks, or it would be copied at every step"""
     activities: tuple[jax.Array, ...]
     """float32 [lives, neurons] of each layer, inputs first"""
     action: jax.Array
     """[lives, …], for the world"""
     finite: jax.Array
     """bool [lives]: whether the outputs are finite; a life whose outputs are not has diverged, and is over"""
+    acted: State | None
+    """the networks as they acted, for recordings; None where nobody looks, or it would be copied at every step"""
 
 
 def step(network: Network, readout: Readout, plasticity: Plasticity, state: State, observation: jax.Array) -> Step:
@@ -40,4 +40,4 @@ def step(network: Network, readout: Readout, plasticity: Plasticity, state: Stat
     finite = jnp.isfinite(activities[-1]).all(axis=-1)
     # Worlds are given numbers even from a life that has diverged.
     action = readout(jnp.where(finite[:, None], activities[-1], 0))
-    return Step(network.learn(plasticity, acted, activities), acted, activities, action, finite)
+    return Step(network.learn(plasticity, acted, activities), activities, action, finite, acted)
