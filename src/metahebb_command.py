@@ -58,8 +58,13 @@ class catching_signals(contextlib.AbstractContextManager[None]):  # noqa: N801
         for number in self._words:
             signal.signal(number, self._stand_still)
         if hasattr(os, "register_at_fork"):
-            # What an environment forks must not end this process by its own signals, nor print a traceback.
-            os.register_at_fork(after_in_child=self._forget)
+            # What an environment forks must not end this process by its own signals, nor print a traceback. Until it
+            # has handlers of its own it is sent none: ours would write to our pipe.
+            os.register_at_fork(
+                before=lambda: self._mask(signal.SIG_BLOCK),
+                after_in_parent=lambda: self._mask(signal.SIG_UNBLOCK),
+                after_in_child=self._forget,
+            )
 
     def __exit__(self, *_: object) -> None:
         """The work is done, and what came of it is said: what is left is Python's own end."""
@@ -86,11 +91,15 @@ class catching_signals(contextlib.AbstractContextManager[None]):  # noqa: N801
         way_on: str = getattr(sys.modules.get("metahebb.interrupts"), "way_on", ".")
         end_process(f"{self._words[number]}{way_on}", 128 + number)
 
+    def _mask(self, how: signal.Handlers | int) -> None:
+        signal.pthread_sigmask(how, self._words)
+
     def _forget(self) -> None:
-        if signal.getsignal(signal.SIGINT) == self._stand_still:
+        if any(signal.getsignal(number) == self._stand_still for number in self._words):
             signal.set_wakeup_fd(-1)
             for number in self._words:
                 signal.signal(number, signal.SIG_DFL)
+        self._mask(signal.SIG_UNBLOCK)
 
 
 def end_process(line: str, code: int) -> NoReturn:

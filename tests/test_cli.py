@@ -184,7 +184,7 @@ def say(where):
     ctypes.CDLL(None).puts(f"put {where}".encode())
 
 say("at import")
-if sys.argv[0].endswith("cli.py"):
+if "metahebb_command" in sys.argv[0]:
     atexit.register(say, "at exit")
 
 class Noisy(gymnasium.Env):

@@ -89,7 +89,12 @@ def test_ctrl_c_at_any_moment_ends_a_command_with_130_and_one_line(
 def test_sigterm_and_sighup_end_a_film_and_leave_none(
     number: int, word: str, agent: Path, start: Start, tmp_path: Path
 ) -> None:
-    process = start("watch", agent, "--video", "life.mp4")
+    # Under nohup it would be ignored, here and by the command.
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        process = start("watch", agent, "--video", "life.mp4")
+    finally:
+        signal.signal(number, before)
     wait_for(lambda: tree(tmp_path))
     workers = workers_of(process.pid)
     process.send_signal(number)

@@ -38,7 +38,8 @@ def test_a_range_that_float32_cannot_hold_is_none() -> None:
     np.testing.assert_array_equal(actions, OUTPUTS)
 
 
-bounds = st.floats(-1e6, 1e6, width=32)
+# XLA's arithmetic takes subnormal numbers for 0.
+bounds = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
 
 
 @settings(max_examples=200, deadline=None)

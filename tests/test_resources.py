@@ -119,7 +119,7 @@ def test_the_sentence_names_the_largest_and_what_there_is() -> None:
 def test_slots_take_what_is_estimated_and_no_less(settings: dict[str, Any]) -> None:
     _, task, network = configure(TASK, **settings)
     slots = make_slots(network, task, task.make_world(task.slots, False))
-    taken = sum(leaf.nbytes for leaf in jax.tree.leaves((slots._plasticity, slots._weights)))
+    taken = sum(leaf.nbytes for leaf in jax.tree.leaves((slots._plasticity, slots._state.layers)))
     estimated = needs_of_workers(network, 1, task.slots)[1].size
     assert 0.95 * taken < estimated <= taken
 

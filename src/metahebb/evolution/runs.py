@@ -205,7 +205,9 @@ class Run:
             raise UsageError(f"{quoted(self.checkpoints)} is not a folder of the run's own; put its checkpoints there.")
         for path in (self.folder, self.checkpoints):
             if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-                raise UsageError(f"{quoted(path)} may not be read or written; change its permissions.")
+                read_only = hasattr(os, "statvfs") and os.statvfs(path).f_flag & os.ST_RDONLY
+                why = os.strerror(errno.EROFS) if read_only else "change its permissions"
+                raise UsageError(f"{quoted(path)} may not be read or written: {why}.")
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
