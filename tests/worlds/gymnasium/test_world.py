@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -137,19 +138,25 @@ def test_a_fault_in_the_middle_of_a_life_names_its_seed_and_step() -> None:
 
 
 def test_ctrl_c_remains_ctrl_c() -> None:
-    def press(_: Any) -> Any:
-        signal.raise_signal(signal.SIGINT)
+    class Pressing(misbehaving.Misbehaving):
+        """The user presses the keys in the middle of a step."""
 
-    misbehaving.STEPS["Ctrl-C"] = press
+        def step(self, action: Any) -> Any:
+            signal.raise_signal(signal.SIGINT)
+            return super().step(action)
+
+    def world_of(environment: Callable[[], misbehaving.Misbehaving]) -> Callable[[], GymnasiumWorld]:
+        return lambda: GymnasiumWorld(environment, 1)
+
     # A shell's background job ignores it.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            needs_fresh_environments(of("Misbehaving", how="Ctrl-C"), np.zeros((9, 1), np.float32))
+            needs_fresh_environments(world_of(Pressing), np.zeros((9, 1), np.float32))
+        its_own = functools.partial(misbehaving.Misbehaving, how="KeyboardInterrupt")
         with pytest.raises(UsageError, match="raised KeyboardInterrupt"):
-            needs_fresh_environments(of("Misbehaving", how="KeyboardInterrupt"), np.zeros((9, 1), np.float32))
+            needs_fresh_environments(world_of(its_own), np.zeros((9, 1), np.float32))
     finally:
-        del misbehaving.STEPS["Ctrl-C"]
         after = signal.signal(signal.SIGINT, before)
     assert after is signal.default_int_handler
 
