@@ -18,9 +18,9 @@ from types import ModuleType
 
 import gymnasium
 
-from metahebb.errors import UsageError, raised
+from metahebb.errors import UsageError
 from metahebb.files import check_file, user_path
-from metahebb.interrupts import is_the_users
+from metahebb.interrupts import told
 
 __all__ = ["REMEDY", "import_user_module", "load_file", "locate_user_module"]
 
@@ -41,7 +41,7 @@ def locate_user_module(name: str | os.PathLike[str]) -> str:
 
 def import_user_module(name: str) -> ModuleType:
     """Import a module of the user's by dotted name or file, once; raises UsageError in one sentence."""
-    try:
+    with told(f"--import {name!r}"):
         if name.endswith(".py"):
             if not user_path("--import", os.path.expanduser(name)).is_file():
                 raise UsageError(f"--import {name!r}: there is no such file.")
@@ -52,12 +52,6 @@ def import_user_module(name: str) -> ModuleType:
         # Beside the command there is nothing to import; users mean their working directory.
         with _importable(Path.cwd()):
             return importlib.import_module(name)
-    except UsageError:
-        raise
-    except BaseException as e:
-        if is_the_users(e):
-            raise
-        raise UsageError(f"--import {name!r} raised {raised(e)}") from e
 
 
 def load_file(path: Path) -> ModuleType:

@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
-__all__ = ["ctrl_c_told_apart", "going_on", "is_the_users", "undo", "undo_at_end", "undone"]
+from metahebb.errors import UsageError, raised
+
+__all__ = ["ctrl_c_told_apart", "going_on", "is_the_users", "told", "undo", "undo_at_end", "undone"]
 
 _undoing: list[Callable[[], object]] = []
 
@@ -80,6 +82,19 @@ def ctrl_c_told_apart() -> Iterator[None]:
 def is_the_users(error: BaseException) -> bool:
     """Whether it is Ctrl-C, as far as can be known."""
     return isinstance(error, _CtrlC) or (isinstance(error, KeyboardInterrupt) and _default_handler())
+
+
+@contextlib.contextmanager
+def told(doing: str) -> Iterator[None]:
+    """Whatever a user's code raises within is a UsageError of one sentence, which begins with ``doing``."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except BaseException as e:
+        if is_the_users(e):
+            raise
+        raise UsageError(f"{doing} raised {raised(e)}") from e
 
 
 def _default_handler() -> bool:

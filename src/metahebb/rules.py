@@ -33,7 +33,7 @@ from jax.typing import ArrayLike
 from metahebb.errors import UsageError, quoted, raised, unknown
 from metahebb.files import check_file, user_path
 from metahebb.importing import load_file
-from metahebb.interrupts import is_the_users
+from metahebb.interrupts import is_the_users, told
 from metahebb.jax_defaults import jax_defaults
 
 __all__ = ["RULES", "Rule", "load_rule", "rule_from_function"]
@@ -175,14 +175,8 @@ def load_rule(name: str, folder: Path | None = None) -> Rule:
     if not path.is_file():
         raise UsageError(f"Rule {name!r}: there is no file {str(path)!r}.")
     check_file("The rule's file", path)
-    try:
+    with told(f"Rule {name!r}: running {path.name}"):
         module = load_file(path)
-    except UsageError:
-        raise
-    except BaseException as e:
-        if is_the_users(e):
-            raise
-        raise UsageError(f"Rule {name!r}: running {path.name} raised {raised(e)}") from e
     function = getattr(module, function_name, None)
     if not callable(function):
         functions = [k for k, v in vars(module).items() if inspect.isfunction(v) and v.__module__ == module.__name__]

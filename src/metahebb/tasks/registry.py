@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, TypeAlias
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
-from metahebb.errors import UsageError, raised, unknown
+from metahebb.errors import UsageError, unknown
 from metahebb.importing import REMEDY, import_user_module
-from metahebb.interrupts import is_the_users
+from metahebb.interrupts import told
 from metahebb.tasks import gymnasium as gymnasium_tasks
 from metahebb.tasks.task import Options, Task
 
@@ -142,14 +142,8 @@ def _import(names: Iterable[str]) -> None:
 
 
 def _made_by_user(name: str, options: Options) -> Task:
-    try:
+    with told(f"Making the task {name!r}"):
         task = _registered[name](options)
-    except UsageError:
-        raise
-    except BaseException as e:
-        if is_the_users(e):
-            raise
-        raise UsageError(f"Making the task {name!r} raised {raised(e)}") from e
     if not isinstance(task, Task):
         raise UsageError(f"Making the task {name!r} returned {task!r}; it must return a metahebb.tasks.Task.")
     return task
