@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from metahebb.evolution.runs import Run as Run
     from metahebb.evolution.runs import open_run as open_run
     from metahebb.evolution.training import Observer as Observer
+    from metahebb.experiments.comparison import compare as compare
+    from metahebb.experiments.sweep import sweep as sweep
     from metahebb.networks import Network as Network
     from metahebb.paper.reference_files import import_reference as import_reference
     from metahebb.rules import RULES as RULES
@@ -61,6 +63,7 @@ _PUBLIC = {
     "Run": "evolution.runs",
     "RunError": "errors",
     "UsageError": "errors",
+    "compare": "experiments.comparison",
     "evaluate": "api",
     "film": "analysis.video",
     "import_reference": "paper.reference_files",
@@ -68,6 +71,7 @@ _PUBLIC = {
     "open_run": "evolution.runs",
     "register_task": "tasks",
     "resume": "api",
+    "sweep": "experiments.sweep",
     "train": "api",
 }
 

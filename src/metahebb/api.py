@@ -50,9 +50,6 @@ from metahebb.trust import new_folder, remember, split_task
 
 __all__ = ["Evaluation", "evaluate", "load", "new_run", "resume", "train"]
 
-RANDOM_GENOMES = 100
-"""random genomes that an evaluation holds at a time: 183 MB of the paper's vision network"""
-
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
@@ -147,7 +144,7 @@ def new_run(
     task, modules = split_task(task)
     if modules:
         options["imports"] = (*imports, *modules)
-    agent = None if start_from is None else _agent_of(start_from, imports, trust_code)
+    agent = None if start_from is None else agent_of(start_from, imports, trust_code)
     if agent is not None:
         # What evolves it further is the caller's.
         base |= settings_from(agent.configuration, task, Group.NETWORK)
@@ -348,7 +345,7 @@ def evaluate(
     """
     workers, _ = check_resources(workers, None)
     lives, seed = Whole(1).read("lives", lives), SEED.read("seed", seed)
-    agent = _agent_of(agent, imports, trust_code).living_in(morphology, simulator)
+    agent = agent_of(agent, imports, trust_code).living_in(morphology, simulator)
     waiting = needs_of_lives("lives", lives, lives, "lower --lives")
     check_memory([*waiting, *needs_of_pool(agent.configuration, agent.task, agent.network, workers)])
     fresh = [life_of(0, number, seed, Stream.EVALUATION, body=agent.body) for number in range(lives)]
@@ -363,7 +360,8 @@ def evaluate(
     return evaluation_of(outcomes, seconds)
 
 
-def _agent_of(given: Agent | Run | str | Path, imports: Sequence[str], trust_code: bool) -> Agent:
+def agent_of(given: Agent | Run | str | Path, imports: Sequence[str] = (), trust_code: bool = False) -> Agent:
+    """The agent that is given itself, or as a run or the path of either; the rest is as for ``load``."""
     if isinstance(given, Agent):
         return given
     return load_agent(given.folder if isinstance(given, Run) else given, imports=imports, trust_code=trust_code)
@@ -373,16 +371,12 @@ def live_randomly(
     pool: Workers, agent: Agent, lives: Sequence[Life], seed: int, lived: Callable[[Outcome], None] | None = None
 ) -> list[Outcome]:
     """Live each life with random genes of its own; the outcomes in the order of the lives."""
+    own = [life._replace(member=i) for i, life in enumerate(lives)]
     outcomes = []
-    for first in range(0, len(lives), RANDOM_GENOMES):
-        batch = [life._replace(member=i) for i, life in enumerate(lives[first : first + RANDOM_GENOMES])]
-        genomes = np.empty((len(batch), agent.network.parameters), np.float32)
-        for life in batch:
-            genomes[life.member] = random_genome(agent, seed, life.number)
-        for outcome in pool.live(([life] for life in batch), genomes):
-            outcomes.append(outcome)
-            if lived is not None:
-                lived(outcome)
+    for outcome in pool.live(([life] for life in own), lambda member: random_genome(agent, seed, own[member].number)):
+        outcomes.append(outcome)
+        if lived is not None:
+            lived(outcome)
     return sorted(outcomes, key=lambda outcome: outcome.number)
 
 

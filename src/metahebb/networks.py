@@ -25,6 +25,7 @@ from typing import NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from metahebb.encoders import Encoder
 from metahebb.initial_weights import CO_EVOLVED, INITIAL_WEIGHTS
@@ -204,11 +205,32 @@ class Network:
             each = zip(layers, plasticity.coefficients, pairwise(activities), factors, strict=True)
             # A stage, so that float16 coefficients are converted to float32 at each step as they are read: XLA would
             # convert them all before a loop of steps, and then read twice as much memory at each.
-            layers = tuple(
-                stage(self._update, layer, coefficients, *ends, *(() if rate is None else (rate,)))
-                for layer, coefficients, ends, rate in each
-            )
+            layers = tuple(self._learned(layer, coefficients, *ends, rate) for layer, coefficients, ends, rate in each)
         return state._replace(layers=layers, age=state.age + 1)
+
+    def _learned(
+        self,
+        layer: Layer,
+        coefficients: tuple[jax.Array, ...],
+        pre: jax.Array,
+        post: jax.Array,
+        rate: jax.Array | None,
+    ) -> Layer:
+        """A layer after a step with activities [lives, inputs] and [lives, outputs] on its ends."""
+        learned = stage(self._update, layer, coefficients, pre, post)
+        if rate is None:
+            return learned
+        # By the same code as ever: lives that nothing slows learn the same bits, whoever is beside them.
+        scaled = lax.cond(
+            jnp.any((rate != 0) & (rate != 1)),
+            lambda: self._update(layer, coefficients, pre, post, rate),
+            lambda: learned,
+        )
+        factor = rate[:, None, None]
+        return jax.tree.map(
+            lambda new, slower, old: jnp.where(factor == 1, new, jnp.where(factor == 0, old, slower)),
+            learned, scaled, layer,
+        )  # fmt: skip
 
     def _update(
         self,
@@ -218,14 +240,11 @@ class Network:
         post: jax.Array,
         rate: jax.Array | None = None,
     ) -> Layer:
-        """A layer after a step with activities [lives, inputs] and [lives, outputs] on its ends."""
         read = [coefficient.astype(jnp.float32) for coefficient in coefficients]
         changed = jax.vmap(self._changed)(layer.weights, pre[:, :, None], post[:, None, :], *read)
-        if rate is None:
-            return Layer(*NORMALISERS[self.normaliser](changed))
-        slower = layer.weights + rate[:, None, None] * (changed - layer.weights)
-        learned = Layer(*NORMALISERS[self.normaliser](slower))
-        return jax.tree.map(lambda new, old: jnp.where(rate[:, None, None] == 0, old, new), learned, layer)
+        if rate is not None:
+            changed = layer.weights + rate[:, None, None] * (changed - layer.weights)
+        return Layer(*NORMALISERS[self.normaliser](changed))
 
     def _changed(self, weight: jax.Array, pre: jax.Array, post: jax.Array, *read: jax.Array) -> jax.Array:
         """One life's weights [inputs, outputs] with their change, from pre [inputs, 1] and post [1, outputs]."""

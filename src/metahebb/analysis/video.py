@@ -30,6 +30,7 @@ from metahebb.files import check_new_file, replacing, user_path
 from metahebb.interrupts import undone
 from metahebb.lifetimes.lives import Outcome, life_of
 from metahebb.networks import Network
+from metahebb.perturbations import Perturbation, perturbations_for
 from metahebb.seeds import Stream
 
 __all__ = ["Page", "Panel", "film", "lay_out"]
@@ -71,14 +72,16 @@ def film(
     number: int = 0,
     morphology: str | None = None,
     simulator: str | None = None,
+    perturb: Sequence[str | Perturbation] = (),
     overwrite: bool = False,
 ) -> Outcome:
     """Film the life ``number`` of those that an evaluation with ``seed`` lives, into an mp4 or gif file.
 
     A task with bodies lives in ``morphology``, by default the first that the agent was evolved in; ``simulator``
-    chooses another of the task's simulators. The frames are the world after each step and the weights that the step's
-    action came from. The file appears whole, in the place of one that exists only with ``overwrite``. Raises UsageError
-    for a path that cannot be written or a world without pictures, RunError for a failure at work.
+    chooses another of the task's simulators, and ``perturb`` disturbs the life, as in ``evaluate``. The frames are the
+    world after each step and the weights that the step's action came from. The file appears whole, in the place of one
+    that exists only with ``overwrite``. Raises UsageError for a path that cannot be written, a world without pictures
+    or a perturbation that cannot be, RunError for a failure at work.
     """
     if user_path("The film", path).suffix.lower() not in FORMATS:
         raise UsageError(f"The film {quoted(path)} is of no kind that can be made; accepted are .mp4 and .gif.")
@@ -89,10 +92,12 @@ def film(
     if frames_per_second is None:
         raise UsageError(f"Task {agent.task.name!r} cannot be filmed: its environment makes no pictures (rgb_array).")
     panels_of(agent.network)
+    variant = perturbations_for(perturb, agent.task, agent.network)
     life = life_of(0, number, seed, Stream.EVALUATION, body=agent.body)
     genes = agent.genome[: agent.network.synaptic_parameters]
     fitness, steps = 0.0, 0
-    with Workers(agent.configuration, 1, render=True) as workers, _encoding(path, frames_per_second) as frames:
+    pool = Workers(agent.configuration, 1, render=True, variants=[variant])
+    with pool as workers, _encoding(path, frames_per_second) as frames:
         page: Page | None = None
         for moment in workers.record(agent.genome, life):
             if moment.step != steps:

@@ -8,6 +8,7 @@ unfinished units are done again. One that says nothing for very long is ended, a
 from __future__ import annotations
 
 import collections
+import functools
 import logging
 import math
 import os
@@ -28,6 +29,7 @@ from metahebb.evolution.messages import Message
 from metahebb.evolution.populations import MirroredPopulation
 from metahebb.evolution.processes import WorkerProcess
 from metahebb.evolution.protocol import (
+    GenomeOf,
     Start,
     Sum,
     live_message,
@@ -77,7 +79,8 @@ class _Unit:
 
     number: int
     group: int
-    message: Message
+    make: Callable[[], Message]
+    """of its message: of many lives' genomes only those that are being lived are held"""
     lives: set[tuple[int, int]] = field(default_factory=set)
     deaths: int = 0
     received: bool = False
@@ -86,7 +89,8 @@ class _Unit:
     @property
     def remaining(self) -> Message:
         """The message for what is not answered yet."""
-        return unanswered_message(self.message, self.lives) if self.lives else self.message
+        message = self.make()
+        return unanswered_message(message, self.lives) if self.lives else message
 
 
 class _Worker(WorkerProcess):
@@ -190,11 +194,11 @@ class Workers:
         for worker in self._workers:
             worker.send(self._population)
 
-    def live(self, groups: Iterable[Sequence[Life]], genomes: np.ndarray | None = None) -> Iterator[Outcome]:
+    def live(self, groups: Iterable[Sequence[Life]], genomes: np.ndarray | GenomeOf | None = None) -> Iterator[Outcome]:
         """Live groups of lives and yield what comes of each, in the order in which they end.
 
-        The lives of a group share a worker. ``genomes`` float32 [members, parameters], or None where the members are
-        those of the mirrored population.
+        The lives of a group share a worker. ``genomes`` float32 [members, parameters], or a function that makes a
+        member's when its lives are handed out, or None where the members are those of the mirrored population.
         """
 
         for worker in self._workers:
@@ -203,7 +207,7 @@ class Workers:
         def units() -> Iterator[_Unit]:
             for number, group in enumerate(groups):
                 lives = {(life.member, life.number) for life in group}
-                yield _Unit(number, number // PAIRS, live_message(group, genomes), lives)
+                yield _Unit(number, number // PAIRS, functools.partial(live_message, group, genomes), lives)
 
         for worker, message in self._work(units()):
             for outcome in read_lived(message):
@@ -224,7 +228,7 @@ class Workers:
             for number, first in enumerate(starts):
                 pairs = range(first, min(first + PAIRS, len(weights)))
                 wanted = Sum(number, pairs, weights[pairs.start : pairs.stop].astype(np.float32))
-                yield _Unit(number, number, sum_message(wanted))
+                yield _Unit(number, number, functools.partial(sum_message, wanted))
 
         sums: dict[int, np.ndarray] = {}
         for worker, message in self._work(units(), 2):
@@ -241,7 +245,7 @@ class Workers:
 
         Where a worker dies in the middle of it the moments begin again.
         """
-        unit = _Unit(0, 0, record_message(genome, life))
+        unit = _Unit(0, 0, functools.partial(record_message, genome, life))
         for worker, message in self._work(iter([unit]), 1):
             if message.kind == "recorded":
                 worker.units = []
