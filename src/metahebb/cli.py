@@ -167,7 +167,8 @@ def _show(title: str, rows: Sequence[Mapping[str, str]]) -> None:
     """Print rows as a table, numbers to the right."""
     table = Table(title=title, title_justify="left")
     for i, name in enumerate(rows[0]):
-        table.add_column(name, justify="right" if i else "left")
+        # The name of a row whole, whatever is cut.
+        table.add_column(name, justify="right" if i else "left", no_wrap=not i)
     for row in rows:
         table.add_row(*row.values())
     stdout.print(table)
@@ -525,7 +526,13 @@ def compare(
     for file in files:
         write_table(result, file)
     where = "".join(f", {what}" for what in (result.body, result.simulator and f"simulator {result.simulator}") if what)
-    _show(f"{result.task}{where}: {result.lives} lives, the same for all", result.to_table())
+    title = f"{result.task}{where}: {result.lives} lives, the same for all"
+    under = {"no": "", "yes": f", under {' '.join(result.perturbations)}"}
+    for disturbed, words in under.items() if result.perturbations else [(None, "")]:
+        rows = [row for row in result.to_table() if row.pop("disturbed", None) == disturbed]
+        # A column that says nothing in half of the rows is left out of their table.
+        said = [name for name in rows[0] if any(row[name] != "–" for row in rows)]
+        _show(title + words, [{name: row[name] for name in said} for row in rows])
 
 
 @app.command()

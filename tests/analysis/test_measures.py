@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from metahebb.analysis.intervals import bootstrap_interval
-from metahebb.analysis.measures import Response, Time, Times, competence, moving_reward, response
+from metahebb.analysis.measures import Response, Time, Times, competence, moving_reward, reached, response
 
 
 def test_moving_reward_is_what_is_earned_from_a_step_on() -> None:
@@ -36,6 +36,22 @@ def test_moving_reward_is_what_is_earned_from_a_step_on() -> None:
 )
 def test_time_to_competence(rewards: list[float], time: Time) -> None:
     assert competence(rewards, window=2) == time
+
+
+@pytest.mark.parametrize(
+    ("rewards", "time"),
+    [
+        ([0, 0, 0, 1, 1, 1, 1, 1], Time(3)),
+        # Other than competence it is not put off by what comes later: the first window earns 1, the rest 7.4 / 9.
+        ([1, 1, 1, 1, 0.2, 0.2, 1, 1, 1], Time(0)),
+        # The window of step 1 earns 0.5, the rest 4.5 / 6 = 0.75; that of step 2 0.75, the rest 4.5 / 5.
+        ([0, 0, 1, 0.5, 1, 1, 1], Time(2)),
+        ([0, 0, -1, -1], Time(4, censored=True)),
+        ([1], Time(1, censored=True)),
+    ],
+)
+def test_time_to_its_level(rewards: list[float], time: Time) -> None:
+    assert reached(rewards, window=2) == time
 
 
 def flat(*parts: tuple[int, float]) -> np.ndarray:

@@ -35,9 +35,7 @@ def computed(
         hidden = seen @ weights[0]
         outputs = hidden @ weights[1]
         action = move(t, outputs)
-        steps.append(
-            {"seen": [*seen], "weights": [*np.concatenate([w.ravel() for w in weights])], "action": [*action]}
-        )
+        steps.append({"seen": [*seen], "weights": [*np.concatenate([w.ravel() for w in weights])], "action": [*action]})
         steps[-1]["reward"] = [action.sum() + wind(t)]
         ends = [(seen, hidden), (hidden, outputs)]
         weights = [
@@ -57,7 +55,9 @@ def compare(moments: list[Moment], expected: list[dict[str, list[float]]]) -> No
             "reward": [moment.reward],
         }
         for name, values in got.items():
-            np.testing.assert_allclose(values, step[name], rtol=2e-4, atol=1e-5, err_msg=f"{name} of step {moment.step}")
+            np.testing.assert_allclose(
+                values, step[name], rtol=2e-4, atol=1e-5, err_msg=f"{name} of step {moment.step}"
+            )
 
 
 def within(begin: int, end: int = STEPS) -> Callable[[int], bool]:

@@ -7,6 +7,9 @@ within the life count.
 - **Time to competence**: the first step such that the moving reward (``COMPETENCE_WINDOW``) of that step and of every
   later one is at least ``SHARE`` of the later level, the mean reward from that step to the end of the life. A life
   whose later level is nowhere above zero, or that ends first, is *censored*: it was not competent within its steps.
+- **Time to its level**: the same without the later steps: the first step whose moving reward is at least ``SHARE`` of
+  the mean reward from that step to the end. Whatever slows a life down late (a curve, a stumble) puts off the time to
+  competence, and not this one.
 - A perturbation strikes at a step. The **level before** it is the mean reward of the ``BEFORE`` steps before.
   **Depth** is the share of that level that is lost at the worst: 1 − (the least moving reward, ``RECOVERY_WINDOW``) /
   (level before). **Recovery time** counts the steps from the strike to the first at which the moving reward, having
@@ -27,7 +30,7 @@ import numpy as np
 
 __all__ = [
     "BEFORE", "COMPETENCE_WINDOW", "FELT", "RECOVERY_WINDOW", "SHARE", "Response", "Time", "Times", "competence",
-    "moving_reward", "response",
+    "moving_reward", "reached", "response",
 ]  # fmt: skip
 
 SHARE = 0.8
@@ -105,16 +108,34 @@ def moving_reward(rewards: Sequence[float] | np.ndarray, window: int) -> np.ndar
 
 def competence(rewards: Sequence[float] | np.ndarray, window: int = COMPETENCE_WINDOW) -> Time:
     """The time to competence of a life of these rewards, [steps]."""
+    moving, later = _levels(rewards, window)
+    # From each step on.
+    least = np.minimum.accumulate(moving[::-1])[::-1]
+    return _first(_at_level(least, later), len(rewards))
+
+
+def reached(rewards: Sequence[float] | np.ndarray, window: int = COMPETENCE_WINDOW) -> Time:
+    """The time to its level of a life of these rewards, [steps]."""
+    return _first(_at_level(*_levels(rewards, window)), len(rewards))
+
+
+def _levels(rewards: Sequence[float] | np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each step that begins a window: the moving reward, and the mean of all rewards from the step to the end."""
     rewards = np.asarray(rewards, np.float64)
     moving = moving_reward(rewards, window)
-    if not len(moving):
-        return Time(len(rewards), censored=True)
-    # Of each step on: the mean of all rewards from it to the end, and the least moving reward.
-    later = (np.cumsum(rewards[::-1])[::-1] / np.arange(len(rewards), 0, -1))[: len(moving)]
-    least = np.minimum.accumulate(moving[::-1])[::-1]
+    later = np.cumsum(rewards[::-1])[::-1] / np.arange(len(rewards), 0, -1)
+    return moving, later[: len(moving)]
+
+
+def _at_level(moving: np.ndarray, later: np.ndarray) -> np.ndarray:
     # Sums of many numbers are known to some digits only.
-    stays = np.flatnonzero((later > 0) & (least >= SHARE * later - 1e-9 * np.abs(later)))
-    return Time(int(stays[0])) if len(stays) else Time(len(rewards), censored=True)
+    enough: np.ndarray = (later > 0) & (moving >= SHARE * later - 1e-9 * np.abs(later))
+    return enough
+
+
+def _first(true: np.ndarray, steps: int) -> Time:
+    found = np.flatnonzero(true)
+    return Time(int(found[0])) if len(found) else Time(steps, censored=True)
 
 
 def response(rewards: Sequence[float] | np.ndarray, strike: int, window: int = RECOVERY_WINDOW) -> Response | None:

@@ -88,7 +88,8 @@ class Comparison:
         if self.perturbations:
             cells["lost to it [95%]"] = "–" if row.loss is None else str(row.loss)
         cells["steps"] = f"{s.steps.mean():.0f}"
-        cells["competent after"] = "–" if s.competence is None else str(s.competence)
+        cells["reaches its level"] = "–" if s.reached is None else str(s.reached)
+        cells["stays from"] = "–" if s.competence is None else str(s.competence)
         if any(other.scores.responses is not None for other in self.rows):
             cells["depth"] = "–" if s.depth is None else f"{s.depth:.0%}"
             cells["recovered after"] = "–" if s.recovery is None else str(s.recovery)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from metahebb.analysis.measures import Response, Times, competence, response
+from metahebb.analysis.measures import Response, Times, competence, reached, response
 from metahebb.errors import RunError
 from metahebb.lifetimes.lives import FAULTS, Outcome, why_diverged
 from metahebb.perturbations import Perturbations
@@ -25,8 +25,10 @@ class Scores:
     steps: np.ndarray
     """int64 [lives]"""
     diverged: int
+    reached: Times | None
+    """the times to the lives' levels; None where something strikes in the middle of what they would be taken of"""
     competence: Times | None
-    """the times to competence; None where a perturbation that strikes later would be among what they are taken of"""
+    """the times to competence; None as before"""
     responses: tuple[Response | None, ...] | None
     """what the strike did to each life, None where it cannot be told; None as a whole where nothing strikes"""
 
@@ -41,9 +43,9 @@ class Scores:
 
     @property
     def depth(self) -> float | None:
-        """The mean depth of the lives that a strike can be told of."""
+        """The median depth of the lives that a strike can be told of; of little that was earned before it is huge."""
         depths = [its.depth for its in self.responses or () if its is not None]
-        return float(np.mean(depths)) if depths else None
+        return float(np.median(depths)) if depths else None
 
     @property
     def recovery(self) -> Times | None:
@@ -67,19 +69,21 @@ class Scores:
             "steps": float(self.steps.mean()),
             "diverged": self.diverged,
         }
-        for name, times in (("competence", self.competence), ("recovery", self.recovery)):
+        measured = {"reached": self.reached, "competence": self.competence, "recovery": self.recovery}
+        for name, times in measured.items():
             summary |= {
                 f"{name}_median": None if times is None else times.median,
                 f"{name}_censored": None if times is None else times.censored,
             }
         unstruck = None if self.responses is None else self.unstruck
-        return {**summary, "depth": self.depth, "unstruck": unstruck}
+        return {**summary, "depth_median": self.depth, "unstruck": unstruck}
 
     def per_life(self) -> dict[str, Any]:
         """Of each life, by its number."""
         lives: dict[str, Any] = {"scores": self.scores.tolist(), "steps": self.steps.tolist()}
-        if self.competence is not None:
-            lives["competence"] = [time._asdict() for time in self.competence.times]
+        for name, times in (("reached", self.reached), ("competence", self.competence)):
+            if times is not None:
+                lives[name] = [time._asdict() for time in times.times]
         if self.responses is not None:
             lives["responses"] = [
                 None if its is None else {"depth": its.depth, "recovery": its.recovery._asdict()}
@@ -97,7 +101,7 @@ def scores_of(cells: Sequence[Sequence[Outcome]], strikes: Sequence[int | None],
     """The scores of each cell's outcomes.
 
     ``strikes`` are the steps at which their rewards are looked at for what a perturbation did, which may be an
-    undisturbed cell's too, for comparison; ``whole`` says of which the time to competence is that of the whole life.
+    undisturbed cell's too, for comparison; ``whole`` says of which the times to competence are told.
     Raises RunError where no life at all had a finite fitness.
     """
     fitness = [np.array([outcome.fitness for outcome in outcomes]) for outcomes in cells]
@@ -114,7 +118,8 @@ def scores_of(cells: Sequence[Sequence[Outcome]], strikes: Sequence[int | None],
                 np.where(np.isfinite(raw), raw, finite.min()),
                 np.array([outcome.steps for outcome in outcomes]),
                 int((~np.isfinite(raw)).sum()),
-                Times.of(competence(its) for its in rewards) if is_whole else None,
+                Times.of(map(reached, rewards)) if is_whole else None,
+                Times.of(map(competence, rewards)) if is_whole else None,
                 None if strike is None else tuple(response(its, strike) for its in rewards),
             )
         )

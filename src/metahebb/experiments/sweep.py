@@ -105,7 +105,8 @@ class Sweep:
         cells["difference [95%]"] = "–" if difference is None else str(difference)
         cells["steps"] = f"{scores.steps.mean():.0f}"
         if any(cell.scores.competence is not None for cell in self.cells):
-            cells["competent after"] = "–" if scores.competence is None else str(scores.competence)
+            cells["reaches its level"] = "–" if scores.reached is None else str(scores.reached)
+            cells["stays from"] = "–" if scores.competence is None else str(scores.competence)
         if any(cell.scores.responses is not None for cell in self.cells):
             cells["depth"] = "–" if scores.depth is None else f"{scores.depth:.0%}"
             cells["recovered after"] = "–" if scores.recovery is None else str(scores.recovery)
