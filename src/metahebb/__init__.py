@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from metahebb.evolution.runs import Run as Run
     from metahebb.evolution.runs import open_run as open_run
     from metahebb.evolution.training import Observer as Observer
+    from metahebb.experiments.comparison import Comparison as Comparison
     from metahebb.experiments.comparison import compare as compare
+    from metahebb.experiments.sweep import Sweep as Sweep
     from metahebb.experiments.sweep import sweep as sweep
     from metahebb.networks import Network as Network
     from metahebb.paper.reference_files import import_reference as import_reference
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Agent": "agents",
+    "Comparison": "experiments.comparison",
     "Configuration": "configuration",
     "Evaluation": "api",
     "MetahebbError": "errors",
@@ -62,6 +65,7 @@ _PUBLIC = {
     "Rule": "rules",
     "Run": "evolution.runs",
     "RunError": "errors",
+    "Sweep": "experiments.sweep",
     "UsageError": "errors",
     "compare": "experiments.comparison",
     "evaluate": "api",

@@ -86,7 +86,7 @@ def _draw_map(sweep: Sweep, axes: Axes) -> None:
         for (row, column), value in np.ndenumerate(mean):
             colour = "black" if value > middle else "white"
             axes.text(column, row, f"{value:.0f}", ha="center", va="center", color=colour, fontsize="small")
-    bar = axes.figure.colorbar(image, ax=axes, label="mean score")
+    bar = axes.figure.colorbar(image, ax=axes, label="mean score (line: undisturbed, its own body)")
     if mean.min() <= sweep.reference.mean <= mean.max():
         bar.ax.axhline(sweep.reference.mean, color="white", lw=1.5)
 
