@@ -210,16 +210,9 @@ def test_a_fraction_is_of_the_same_ones_for_a_life_and_of_others_for_another(kin
     np.testing.assert_array_equal(after[~masks[0][0]], before[~masks[0][0]])
 
 
+DOCUMENTED = Path(__file__).parent.parent.parent / "docs" / "recovery.md"
+"""whose ten lines are ``blink``"""
 USERS = '''
-import jax
-import jax.numpy as jnp
-
-
-def blink(key, step, observation, every=2.0):
-    """Sensors read zero at every so-manieth step"""
-    return jnp.where(step % every == 0, 0.0, observation)
-
-
 def prune(key, step, weights, below):
     """Small weights become zero"""
     return jnp.where(jnp.abs(weights) < below, 0.0, weights)
@@ -233,16 +226,15 @@ def gust(key, step, wind):
 @BOTH
 def test_a_users_own_perturbations(kind: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
-    file.write_text(USERS)
+    file.write_text(DOCUMENTED.read_text().partition("```python\n")[2].partition("```")[0] + USERS)
     first = [*recorded(kind)[0].weights]
     compare(
         recorded(kind, f"{file}:blink:3@4-10"),
         computed(first, sense=lambda t, x: 0 * x if 4 <= t < 10 and t % 3 == 0 else x),
     )
-    compare(
-        recorded(kind, f"{file}:blink@4"),
-        computed(first, sense=lambda t, x: 0 * x if t >= 4 and t % 2 == 0 else x),
-    )
+    # What it takes has a default.
+    blinking = recorded(kind, f"{file}:blink")
+    compare(blinking, computed(first, sense=lambda t, x: 0 * x if t == 0 else x))
     # What changes weights strikes once, as ours do.
     compare(
         recorded(kind, f"{file}:prune:0.05@3"),
