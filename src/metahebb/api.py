@@ -16,7 +16,6 @@ from metahebb.agents import Agent, load_agent, with_code_found
 from metahebb.assembly import configure, network_of, settings_from, task_of
 from metahebb.configuration import SEED, SETTINGS, Configuration, read_configuration
 from metahebb.errors import RunError, UsageError, quoted
-from metahebb.evolution.checkpoints import Checkpoint
 from metahebb.evolution.evosax_strategies import EvosaxStrategy
 from metahebb.evolution.runs import Run, create_run, open_run
 from metahebb.evolution.strategies import Strategy
@@ -24,6 +23,7 @@ from metahebb.evolution.training import (
     Ending,
     Observer,
     evolve,
+    first_checkpoint,
     live_agent,
     lives_per_member,
     start_of,
@@ -160,7 +160,7 @@ def new_run(
     strategy = _checked_strategy(configuration, made, network, workers, agent)
     if made.trial is not None:
         configuration = dataclasses.replace(configuration, **made.trial())
-    first = Checkpoint(0, strategy.init())
+    first = first_checkpoint(strategy, network, agent)
     return create_run(configuration, None if run is None else user_path("--run", run), first)
 
 
@@ -388,7 +388,8 @@ def live_randomly(
 
 def random_genome(agent: Agent, seed: int, number: int) -> np.ndarray:
     """One of the genomes that the agent's evolution might have started from, float32 [parameters]."""
-    return start_of(dataclasses.replace(agent.configuration, seed=seed), agent.network).genome(number)
+    evolved = start_of(dataclasses.replace(agent.configuration, seed=seed), agent.network).genome(number)
+    return np.concatenate([evolved, agent.genome[agent.network.evolved_parameters :]])
 
 
 def evaluation_of(outcomes: Sequence[Outcome], seconds: float) -> Evaluation:
