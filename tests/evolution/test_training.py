@@ -414,6 +414,7 @@ def test_a_time_limit_ends_a_run_in_the_middle_of_a_generation_that_is_lived_aga
     with caplog.at_level(logging.WARNING, "metahebb"):
         run = ended_by_time(settings, 20, tmp_path / "run", monkeypatch)
     assert "Generation 2 was not done when the time limit had passed; it is lived again" in caplog.text
+    assert "makes no progress" not in caplog.text
     (only,) = run.metrics()
     assert "validation" not in only
     # The newest mean is validated all the same, by workers that do not hang.
@@ -441,10 +442,15 @@ def test_a_validation_that_a_time_limit_cuts_off_is_lived_again_with_its_generat
     assert result(run.folder) == result(undisturbed.folder)
 
 
-def test_a_time_limit_ends_a_run_whose_workers_never_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_limit_ends_a_run_whose_workers_never_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     settings = SETTINGS | hanging("constructor", tmp_path, None)
-    run = ended_by_time(settings, 5, tmp_path / "run", monkeypatch)
+    with caplog.at_level(logging.WARNING, "metahebb"):
+        run = ended_by_time(settings, 5, tmp_path / "run", monkeypatch)
     assert run.metrics() == []
+    # Resumed with the same limit it would come no further.
+    assert "as short a limit makes no progress. Give --time-limit more than a generation takes" in caplog.text
     (tmp_path / "well").touch()
     metahebb.resume(run, workers=1)
     undisturbed = metahebb.train(run=tmp_path / "undisturbed", workers=1, **settings)

@@ -91,6 +91,7 @@ def evolve(
     _warn_of_zeros(network)
     strategy = strategy_of(c, network)
     now = run.newest(strategy) or _first_checkpoint(run, strategy)
+    begun_at = now.generation
     diary = _Diary(run, now.generation)
     observer.started(run, now.generation, network)
     reason = _reason_to_end(c, now)
@@ -111,6 +112,11 @@ def evolve(
                 "Generation %d was not done when the time limit had passed; it is lived again when the run goes on.",
                 now.generation + 1,
             )
+            if now.generation == begun_at:
+                logger.warning(
+                    "None was done within it: as short a limit makes no progress. Give --time-limit more than a "
+                    "generation takes, or start a run with a smaller --population or fewer --lives."
+                )
             now = _validated_late(run, workers, strategy, now, deadline, diary)
     return Ending(reason, now.generation, now.best)
 
