@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ from metahebb.tasks import Task
 from metahebb.trust import new_folder, remember, split_task
 
 __all__ = ["Evaluation", "evaluate", "load", "new_run", "resume", "train"]
+
+logger = logging.getLogger("metahebb")
 
 RANDOM_GENOMES = 100
 """random genomes that an evaluation holds at a time: 183 MB of the paper's vision network"""
@@ -160,7 +163,24 @@ def new_run(
     if made.trial is not None:
         configuration = dataclasses.replace(configuration, **made.trial())
     first = Checkpoint(0, strategy.init())
-    return create_run(configuration, None if run is None else user_path("--run", run), first)
+    created = create_run(configuration, None if run is None else user_path("--run", run), first)
+    if agent is not None and _rule_of(agent.configuration) != _rule_of(configuration):
+        # Of the same shape, but meant for something else: whoever asks for it may know, whoever reads the log does not.
+        its, now = Path(agent.configuration.rule).name, Path(configuration.rule).name
+        with created.opened():
+            logger.warning(
+                "The agent that evolution starts from was evolved with another rule, %s%s: its genes are now taken for "
+                "coefficients of %s.",
+                its,
+                ", of which the file has changed" if its == now else "",
+                now,
+            )
+    return created
+
+
+def _rule_of(c: Configuration) -> tuple[str, str | None]:
+    """What a rule does, wherever its file lies: a name and the digest of its file."""
+    return c.rule.rpartition(":")[2], c.rule_digest
 
 
 def _read_config(config: str | Path, another_rule: bool, imports: Sequence[str], trust_code: bool) -> Configuration:
