@@ -56,6 +56,7 @@ BEYOND: dict[str, tuple[int, list[str], list[str]]] = {
         ["6,400,008,320 synapses", "--hidden"],
     ),
     "workers": (16 * GIB, [TASK, "--workers", "300"], ["300 worker processes", "lower --workers"]),
+    "attention": (16 * GIB, [TASK, "--strategy", "EvoTF_ES"], ["EvoTF_ES over 44,160 parameters", "max_context_len"]),
     "a covariance": (8 * GIB, [TASK, "--strategy", "CMA_ES"], ["state of CMA_ES", "SNES"]),
 }
 

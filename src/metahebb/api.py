@@ -37,6 +37,7 @@ from metahebb.networks import Network
 from metahebb.resources import (
     Need,
     check_memory,
+    needs_of_attention,
     needs_of_lives,
     needs_of_search,
     needs_of_state,
@@ -202,7 +203,10 @@ def _checked_strategy(
     strategy = strategy_of(c, network, None if agent is None else agent.genome)
     if isinstance(strategy, EvosaxStrategy):
         strategy.check()
-        check_memory([*needs, *needs_of_state(c.strategy, strategy.template())])
+        needs += needs_of_state(c.strategy, strategy.template())
+        if strategy.context is not None:
+            needs += needs_of_attention(c.strategy, network.parameters, strategy.context)
+        check_memory(needs)
     return strategy
 
 

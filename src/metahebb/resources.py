@@ -4,6 +4,7 @@ Estimates are lower bounds, so that what would run is never refused. Counted are
 
 - the genome and its update, and of evosax's strategies the population's genomes, which the parent process holds, and
   their state, twice while it is updated;
+- of a strategy that is a transformer, its attention;
 - for each worker the process itself, a copy of the genome that its lives are made from, and, where lives are advanced
   on the CPU, the coefficients and weights of its slots' lives;
 - a generation's lives, or a validation's or an evaluation's, that wait in the parent process for a worker;
@@ -29,6 +30,7 @@ __all__ = [
     "Need",
     "available_memory",
     "check_memory",
+    "needs_of_attention",
     "needs_of_lives",
     "needs_of_search",
     "needs_of_state",
@@ -72,6 +74,13 @@ def needs_of_state(strategy: str, template: Any) -> list[Need]:
     size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
     remedy = "openai-es, SNES and PGPE keep a few copies of the genome"
     return [Need(f"the state of {strategy} and its update", 2 * size, remedy)]
+
+
+def needs_of_attention(strategy: str, parameters: int, generations: int) -> list[Need]:
+    """What a strategy that is a transformer takes at once: four arrays of its attention along both axes, in XLA."""
+    what = f"the attention of {strategy} over {parameters:,} parameters and {generations:,} generations"
+    size = 4 * FLOAT * parameters * generations * max(parameters, generations)
+    return [Need(what, size, f"lower --strategy-option max_context_len, or {SMALLER_NETWORK}")]
 
 
 def needs_of_workers(network: Network, workers: int, slots: int) -> list[Need]:
