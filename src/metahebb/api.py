@@ -26,7 +26,7 @@ from metahebb.evolution.training import (
     Observer,
     evolve,
     live_agent,
-    lives_per_member,
+    most_waiting,
     start_of,
     strategy_of,
 )
@@ -296,18 +296,7 @@ def run_to_continue(
 
 def needs_of_run(c: Configuration, task: Task, network: Network, workers: int | None) -> list[Need]:
     """The memory that evolution would take, but for the state of the search."""
-    generation = c.population * lives_per_member(c)
-    in_generation = needs_of_lives(
-        "lives of a generation", generation, c.population // 2, "lower --lives or --population"
-    )
-    in_validation = needs_of_lives(
-        "lives of a validation", c.validation_lives, c.validation_lives, "lower --validation-lives"
-    )
-    return [
-        *needs_of_search(c, network),
-        *max(in_generation, in_validation, key=lambda needs: needs[0].size),
-        *needs_of_pool(c, task, network, workers),
-    ]
+    return [*needs_of_search(c, network), most_waiting(c), *needs_of_pool(c, task, network, workers)]
 
 
 def needs_of_pool(c: Configuration, task: Task, network: Network, workers: int | None) -> list[Need]:

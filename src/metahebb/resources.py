@@ -30,6 +30,7 @@ __all__ = [
     "Need",
     "available_memory",
     "check_memory",
+    "gib",
     "needs_of_attention",
     "needs_of_lives",
     "needs_of_search",
@@ -112,10 +113,10 @@ def check_memory(needs: Sequence[Need], available: int | None = None) -> None:
     if total <= available:
         return
     largest = max(needs, key=lambda need: need.size)
-    share = "" if len(needs) == 1 else f", {_gib(largest.size)} of it for {largest.what}"
+    share = "" if len(needs) == 1 else f", {gib(largest.size)} of it for {largest.what}"
     subject = largest.what[0].upper() + largest.what[1:] if len(needs) == 1 else "This"
     raise UsageError(
-        f"{subject} would take at least {_gib(total)} of memory{share}; {_gib(available)} are available: "
+        f"{subject} would take at least {gib(total)} of memory{share}; {gib(available)} are available: "
         f"{largest.remedy}."
     )
 
@@ -168,5 +169,6 @@ def _numbers(path: Path) -> dict[str, int]:
     return {words[0]: int(words[1]) for words in lines if len(words) > 1}
 
 
-def _gib(size: int) -> str:
+def gib(size: int) -> str:
+    """Bytes, as a user reads them."""
     return f"{size / 2**30:,.1f} GiB"

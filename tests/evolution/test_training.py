@@ -388,6 +388,22 @@ def test_a_member_lives_in_each_body() -> None:
     assert len({(life.world, life.key) for life in unpaired}) == 8
 
 
+def test_lives_that_take_much_of_the_memory_are_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    c = Configuration("gymnasium:CartPole-v1", population=1000, lives=3, validation_lives=5000)
+    assert training.most_waiting(c).what == "5,000 lives of a validation"
+    c = dataclasses.replace(c, validation_lives=500)
+    need = training.most_waiting(c)
+    assert need.what == "3,000 lives of a generation"
+    for available, told in ((10 * need.size + 1, False), (10 * need.size, True)):
+        monkeypatch.setattr(training, "available_memory", lambda available=available: available)
+        with caplog.at_level(logging.WARNING, "metahebb"):
+            training._warn_of_many_lives(c)
+        assert ("The 3,000 lives of a generation take at least 0.0 GiB of memory" in caplog.text) == told
+    assert "lower --lives or --population if that is more than you meant." in caplog.text
+
+
 def hanging(where: str, folder: Path, seeds: list[int] | None) -> dict[str, Any]:
     """A task that hangs in lives with these seeds until the file "well" is in the folder."""
     arguments = {"where": where, "seeds": seeds, "well": str(folder / "well")}
