@@ -34,6 +34,7 @@ from metahebb.evolution.workers import Workers, how_many, on_accelerator
 from metahebb.files import user_path
 from metahebb.lifetimes.lives import FAULTS, Life, Outcome, life_of, why_diverged
 from metahebb.networks import Network
+from metahebb.perturbations import Perturbation, perturbations_for
 from metahebb.resources import (
     Need,
     check_memory,
@@ -344,6 +345,7 @@ def evaluate(
     morphology: str | None = None,
     simulator: str | None = None,
     random_rules: bool = False,
+    perturb: Sequence[str | Perturbation] = (),
     imports: Sequence[str] = (),
     trust_code: bool = False,
     workers: int | None = None,
@@ -354,7 +356,8 @@ def evaluate(
     The same ``seed`` gives the same lives (worlds and initial weights) for every agent. With ``random_rules`` each life
     has genes of its own instead, drawn as those that the agent's evolution began with. A task with bodies lives in
     ``morphology``, by default the first that the agent was evolved in; ``simulator`` chooses another of the task's
-    simulators. ``imports`` and ``trust_code`` are as for ``load``.
+    simulators. ``perturb`` disturbs every life, such as ``["zero-weights@300"]`` (``metahebb.perturbations``).
+    ``imports`` and ``trust_code`` are as for ``load``.
     """
     workers, _ = check_resources(workers, None)
     lives, seed = Whole(1).read("lives", lives), SEED.read("seed", seed)
@@ -362,7 +365,8 @@ def evaluate(
     waiting = needs_of_lives("lives", lives, lives, "lower --lives")
     check_memory([*waiting, *needs_of_pool(agent.configuration, agent.task, agent.network, workers)])
     fresh = [life_of(0, number, seed, Stream.EVALUATION, body=agent.body) for number in range(lives)]
-    with Workers(agent.configuration, workers) as pool:
+    variant = perturbations_for(perturb, agent.task, agent.network)
+    with Workers(agent.configuration, workers, variants=[variant]) as pool:
         pool.wait()
         began = time.monotonic()
         outcomes = (

@@ -15,6 +15,7 @@ changed by ``learn``: whoever lives a network hands its state on whole.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -164,19 +165,15 @@ class Network:
         if self.initial_weights == CO_EVOLVED:
             raw = [genome[f"initial.{i}"] for i in range(len(self.layers))]
         else:
-            sample = INITIAL_WEIGHTS[self.initial_weights]
-
-            def draw(i: int, layer: tuple[int, int]) -> jax.Array:
-                def one(key: jax.Array) -> jax.Array:
-                    return sample(jax.random.fold_in(key, i), layer)
-
-                return jax.vmap(one)(keys)
-
-            raw = [draw(i, layer) for i, layer in enumerate(self.layers)]
+            raw = [jax.vmap(functools.partial(self.draw, i))(keys) for i in range(len(self.layers))]
         # Weights are normalised after updates only: the first forward pass sees them as they were drawn.
         scales = [NORMALISERS[self.normaliser](w)[1] for w in raw]
         layers = (Layer(w, None if s is None else jnp.ones_like(s)) for w, s in zip(raw, scales, strict=True))
         return State(tuple(layers), age)
+
+    def draw(self, layer: int, key: jax.Array) -> jax.Array:
+        """A layer's random weights [inputs, outputs] for one life, of its key."""
+        return INITIAL_WEIGHTS[self.initial_weights](jax.random.fold_in(key, layer), self.layers[layer])
 
     def act(self, plasticity: Plasticity, state: State, observation: jax.Array) -> tuple[jax.Array, ...]:
         """The forward pass: observations [lives, …] → activities of all neurons, inputs first, layer by layer."""
@@ -190,21 +187,45 @@ class Network:
             activities.append(ACTIVATIONS[self.output_activation if last else self.activation](total))
         return tuple(activities)
 
-    def learn(self, plasticity: Plasticity, state: State, activities: tuple[jax.Array, ...]) -> State:
-        """The state after a step: every synapse changed by its own rule, each layer then normalised."""
+    def learn(
+        self,
+        plasticity: Plasticity,
+        state: State,
+        activities: tuple[jax.Array, ...],
+        rates: tuple[jax.Array, ...] | None = None,
+    ) -> State:
+        """The state after a step: every synapse changed by its own rule, each layer then normalised.
+
+        ``rates``, float32 [lives] of each layer, multiply the changes; what has a rate of 0 stays exactly as it is.
+        """
         layers = state.layers
         if self.rule is not None:
-            each = zip(layers, plasticity.coefficients, pairwise(activities), strict=True)
+            factors = (None,) * len(layers) if rates is None else rates
+            each = zip(layers, plasticity.coefficients, pairwise(activities), factors, strict=True)
             # A stage, so that float16 coefficients are converted to float32 at each step as they are read: XLA would
             # convert them all before a loop of steps, and then read twice as much memory at each.
-            layers = tuple(stage(self._update, layer, coefficients, *ends) for layer, coefficients, ends in each)
+            layers = tuple(
+                stage(self._update, layer, coefficients, *ends, *(() if rate is None else (rate,)))
+                for layer, coefficients, ends, rate in each
+            )
         return state._replace(layers=layers, age=state.age + 1)
 
-    def _update(self, layer: Layer, coefficients: tuple[jax.Array, ...], pre: jax.Array, post: jax.Array) -> Layer:
+    def _update(
+        self,
+        layer: Layer,
+        coefficients: tuple[jax.Array, ...],
+        pre: jax.Array,
+        post: jax.Array,
+        rate: jax.Array | None = None,
+    ) -> Layer:
         """A layer after a step with activities [lives, inputs] and [lives, outputs] on its ends."""
         read = [coefficient.astype(jnp.float32) for coefficient in coefficients]
         changed = jax.vmap(self._changed)(layer.weights, pre[:, :, None], post[:, None, :], *read)
-        return Layer(*NORMALISERS[self.normaliser](changed))
+        if rate is None:
+            return Layer(*NORMALISERS[self.normaliser](changed))
+        slower = layer.weights + rate[:, None, None] * (changed - layer.weights)
+        learned = Layer(*NORMALISERS[self.normaliser](slower))
+        return jax.tree.map(lambda new, old: jnp.where(rate[:, None, None] == 0, old, new), learned, layer)
 
     def _changed(self, weight: jax.Array, pre: jax.Array, post: jax.Array, *read: jax.Array) -> jax.Array:
         """One life's weights [inputs, outputs] with their change, from pre [inputs, 1] and post [1, outputs]."""
