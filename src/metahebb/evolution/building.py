@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from metahebb.files import TEMPORARY, temporary_beside
 from metahebb.interrupts import undone
 
-__all__ = ["building_beside"]
+__all__ = ["building_beside", "sweep_beside"]
 
 LOCK, BUILT = ".lock", "built"
 """what is in a folder that another is built in"""
@@ -26,7 +26,7 @@ def building_beside(path: Path) -> Iterator[Path]:
     A lock says that its builder lives, so that what builders have left that were killed is swept before, and nothing
     that another process is at. Raises OSError where it cannot be made.
     """
-    _sweep(path.parent)
+    sweep_beside(path)
     site = temporary_beside(path)
     lock = FileLock(site / LOCK)
 
@@ -51,8 +51,9 @@ def building_beside(path: Path) -> Iterator[Path]:
             tidy()
 
 
-def _sweep(folder: Path) -> None:
-    """Remove the folders that processes have left which were killed while they built there, as far as it is allowed."""
+def sweep_beside(path: Path) -> None:
+    """Remove what processes have left that were killed while they built beside ``path``, as far as it is allowed."""
+    folder = path.absolute().parent
     with contextlib.suppress(OSError):
         for name in filter(TEMPORARY.fullmatch, os.listdir(folder)):
             site = folder / name

@@ -35,7 +35,7 @@ from metahebb.agents import Agent, load_agent, with_code_copied, with_code_found
 from metahebb.configuration import Configuration, read_configuration
 from metahebb.errors import RunError, UsageError, quoted
 from metahebb.evolution import checkpoints
-from metahebb.evolution.building import building_beside
+from metahebb.evolution.building import building_beside, sweep_beside
 from metahebb.evolution.checkpoints import Checkpoint
 from metahebb.evolution.strategies import Strategy
 from metahebb.files import (
@@ -211,8 +211,9 @@ class Run:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
-        """Hold the folder as ``held`` does, swept, with a log."""
+        """Hold the folder as ``held`` does, swept inside and beside, with a log."""
         with self.held(), self._logged():
+            sweep_beside(self.folder)
             for folder in (self.folder, self.checkpoints):
                 with writing("The run folder", folder):
                     sweep(folder)
