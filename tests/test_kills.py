@@ -91,7 +91,7 @@ def undisturbed(begun: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-@pytest.mark.parametrize("doomed", [3, 7, 11, 14, 21, 26, 33])
+@pytest.mark.parametrize("doomed", [3, 7, 11, 15, 21, 26, 33])
 def test_a_run_that_dies_at_any_step_on_the_disk_is_resumed(
     doomed: int, begun: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
