@@ -17,7 +17,6 @@ from metahebb.agents import Agent, load_agent, with_code_found
 from metahebb.assembly import configure, network_of, settings_from, task_of
 from metahebb.configuration import SEED, SETTINGS, Configuration, read_configuration
 from metahebb.errors import RunError, UsageError, quoted
-from metahebb.evolution.checkpoints import Checkpoint
 from metahebb.evolution.evosax_strategies import EvosaxStrategy
 from metahebb.evolution.runs import Run, create_run, open_run
 from metahebb.evolution.strategies import Strategy
@@ -25,6 +24,7 @@ from metahebb.evolution.training import (
     Ending,
     Observer,
     evolve,
+    first_checkpoint,
     live_agent,
     most_waiting,
     start_of,
@@ -164,7 +164,7 @@ def new_run(
     strategy = _checked_strategy(configuration, made, network, workers, agent)
     if made.trial is not None:
         configuration = dataclasses.replace(configuration, **made.trial())
-    first = Checkpoint(0, strategy.init())
+    first = first_checkpoint(strategy, network, agent)
     created = create_run(configuration, None if run is None else user_path("--run", run), first)
     if agent is not None and _rule_of(agent.configuration) != _rule_of(configuration):
         # Of the same shape, but meant for something else: whoever asks for it may know, whoever reads the log does not.
@@ -401,7 +401,8 @@ def live_randomly(
 
 def random_genome(agent: Agent, seed: int, number: int) -> np.ndarray:
     """One of the genomes that the agent's evolution might have started from, float32 [parameters]."""
-    return start_of(dataclasses.replace(agent.configuration, seed=seed), agent.network).genome(number)
+    evolved = start_of(dataclasses.replace(agent.configuration, seed=seed), agent.network).genome(number)
+    return np.concatenate([evolved, agent.genome[agent.network.evolved_parameters :]])
 
 
 def evaluation_of(outcomes: Sequence[Outcome], seconds: float) -> Evaluation:
