@@ -72,6 +72,7 @@ class HostSlots(Slots):
         A life whose outputs are not finite ends without a step of its world, and its reward is NaN.
         """
         self._look_for_faults(living)
+        self._sense(living, self._observation[living])
         perturbed = self._perturbed(living, 1)
         compiled = self._compiled(self._program if perturbed else UNDISTURBED, recorded)
         disturbed = self._disturbed if perturbed else None

@@ -43,6 +43,8 @@ class Stretch(NamedTuple):
 
     seen: Seen | None
     """of a single step only: no one asks for more"""
+    observed: jax.Array | None
+    """[steps, lives, …], where networks normalise observations"""
     rewards: jax.Array
     """float32 [steps, lives]; NaN where the network has diverged"""
     over: jax.Array
@@ -125,6 +127,8 @@ class TracedSlots(Slots):
             self._fitness[slot] += rewards[:steps, slot].sum(dtype=np.float64)
             self._age[slot] += steps
             self._keep(slot, rewards[:steps, slot])
+            if seen.observed is not None:
+                self._sense(slot, np.asarray(seen.observed[:steps, slot]))
             if len(ends):
                 ended.append(slot)
         return ended
@@ -150,7 +154,8 @@ def _compiled_stretch(network: Network, readout: Readout, world: TracedWorld, le
                 after = world.step(lives.world, lived.action)
             reward = jnp.where(lived.finite, after.reward, jnp.nan)
             over = after.ended | ~jnp.isfinite(reward)
-            seen = Stretch(lived.seen if length == 1 else None, reward, over)
+            observed = lives.observation if network.normalise_observations else None
+            seen = Stretch(lived.seen if length == 1 else None, observed, reward, over)
             return (Lives(lived.state, after.state, after.observation), lived.disturbed), seen
 
         (lives, disturbed), seen = jax.lax.scan(live, (lives, disturbed), None, length=length)
