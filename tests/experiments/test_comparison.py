@@ -62,24 +62,20 @@ def test_all_live_the_lives_that_an_evaluation_lives() -> None:
     rows = {(row.agent, row.control, row.perturbation): row for row in result.rows}
     assert shown == [6 * len(rows), *[-1] * 6 * len(rows)]
     assert len(rows) == 2 * 6 * 2
-    for number, name in enumerate(("agent 1", "agent 2")):
-        evaluate = functools.partial(package.evaluate, agent(number), 6, seed=3, workers=1)
-        np.testing.assert_array_equal(rows[name, "", ""].scores.scores, evaluate().scores)
-        np.testing.assert_array_equal(rows[name, "", WIPE].scores.scores, evaluate(perturb=[WIPE]).scores)
-        np.testing.assert_array_equal(rows[name, "random rules", ""].scores.scores, evaluate(random_rules=True).scores)
-        np.testing.assert_array_equal(
-            rows[name, "frozen from step 7", WIPE].scores.scores, evaluate(perturb=["freeze@7", WIPE]).scores
-        )
-        other = agent(number)
-        other = Agent(dataclasses.replace(other.configuration, initial_weights="normal"), other.genome)
-        np.testing.assert_array_equal(
-            rows[name, "initial weights normal", ""].scores.scores, package.evaluate(other, 6, seed=3, workers=1).scores
-        )
-        shuffled = Agent(agent(number).configuration, shuffled_genome(agent(number), 3, 4))
-        assert (
-            package.evaluate(shuffled, 5, seed=3, workers=1).scores[4]
-            == rows[name, "shuffled rules", ""].scores.scores[4]
-        )
+    name, its = "agent 2", agent(1)
+    other = Agent(dataclasses.replace(its.configuration, initial_weights="normal"), its.genome)
+    evaluate = functools.partial(package.evaluate, its, 6, seed=3, workers=1)
+    expected = {
+        ("", ""): evaluate(),
+        ("random rules", ""): evaluate(random_rules=True),
+        ("frozen from step 7", WIPE): evaluate(perturb=["freeze@7", WIPE]),
+        ("initial weights normal", ""): package.evaluate(other, 6, seed=3, workers=1),
+    }
+    for (control, perturbation), evaluation in expected.items():
+        np.testing.assert_array_equal(rows[name, control, perturbation].scores.scores, evaluation.scores)
+    shuffled = Agent(its.configuration, shuffled_genome(its, 3, 4))
+    score = package.evaluate(shuffled, 5, seed=3, perturb=[WIPE], workers=1).scores[4]
+    assert score == rows[name, "shuffled rules", WIPE].scores.scores[4]
     # Whom each is compared with, in the same lives.
     row = rows["agent 2", "", WIPE]
     assert row.against == "agent 1"

@@ -247,11 +247,9 @@ def test_a_users_own_perturbations(kind: str, tmp_path: Path) -> None:
 
 
 ALONE = [
-    ("zero-weights:layer=0@4", "noise-weights:0.1@4-6"),
-    ("shuffle-weights@4", "resample-weights:layer=1@4", "freeze@6"),
-    ("scale-learning:0.5@4", "delay-sensors:2@4"),
-    ("freeze-sensors@4", "zero-sensors:fraction=0.5@6", "wind:1@5"),
-    ("wind:1@4", "noise-weights:0.1@4-6", "noise-sensors:0.1@4", "scale-actuators:0.5@4"),
+    ("zero-weights:layer=0@4", "noise-weights:0.1@4-6", "scale-learning:0.5@4", "delay-sensors:2@4"),
+    ("shuffle-weights@4", "resample-weights:layer=1@4", "freeze@6", "freeze-sensors@4", "wind:1@5"),
+    ("wind:1@4", "noise-weights:0.1@4-6", "noise-sensors:0.1@4", "zero-sensors:fraction=0.5@6", "scale-actuators:2@4"),
 ]
 
 
