@@ -17,7 +17,7 @@ from metahebb.networks import Network, Plasticity, State
 from metahebb.readouts import Readout
 from metahebb.tasks import Task
 from metahebb.worlds import TracedWorld
-from metahebb.worlds.traced import put_life
+from metahebb.worlds.traced import put_life, reset_lives
 
 __all__ = ["TracedSlots"]
 
@@ -68,12 +68,13 @@ class TracedSlots(Slots):
         # Some life has to begin for the shapes to be known.
         one = world.reset(np.zeros(1, int))
         self._worlds: Begun = jax.tree.map(lambda leaf: jnp.repeat(leaf, task.slots, axis=0), one)
-        self._newest: tuple[int, Begun] | None = None
+        self._newest: tuple[tuple[int, str], Begun] | None = None
 
     def _begin(self, slot: int, life: Life) -> None:
         # The members of a mirrored pair begin in the same world, one after the other.
-        if self._newest is None or self._newest[0] != life.world:
-            self._newest = life.world, self._world.reset(np.array([life.world]))
+        place = life.world, life.body
+        if self._newest is None or self._newest[0] != place:
+            self._newest = place, reset_lives(self._world, [life.world], [life.body])
         self._worlds = put_life(self._worlds, self._newest[1], np.int32(slot))
 
     def advance(self) -> list[Outcome]:

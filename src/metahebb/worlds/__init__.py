@@ -15,6 +15,7 @@ What both kinds promise, and ``metahebb.testing.check_world`` tests:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium
@@ -47,8 +48,11 @@ class TracedWorld(ABC):
     action_space: gymnasium.Space[Any]
 
     @abstractmethod
-    def reset(self, seeds: np.ndarray) -> tuple[Any, jax.Array]:
-        """Begin lives: ``seeds`` int64 [lives] → (state, observations). Called outside of a trace."""
+    def reset(self, seeds: np.ndarray, bodies: Sequence[str] = ()) -> tuple[Any, jax.Array]:
+        """Begin lives: ``seeds`` int64 [lives] → (state, observations). Called outside of a trace.
+
+        ``bodies`` has one for each life where the task has a choice of them; other worlds are never given any.
+        """
 
     @abstractmethod
     def step(self, state: Any, action: jax.Array) -> TracedStep:

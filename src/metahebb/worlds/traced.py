@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -13,13 +13,18 @@ import numpy as np
 
 from metahebb.worlds import TracedStep, TracedWorld
 
-__all__ = ["VmappedWorld", "put_life"]
+__all__ = ["VmappedWorld", "put_life", "reset_lives"]
 
 
 @functools.partial(jax.jit, donate_argnums=0)
 def put_life(lives: Any, life: Any, slot: jax.Array | int) -> Any:
     """Lives [lives, …], any pytree, with one life [1, …] in a slot. ``lives`` is used up: its memory is reused."""
     return jax.tree.map(lambda all_, new: jax.lax.dynamic_update_index_in_dim(all_, new[0], slot, 0), lives, life)
+
+
+def reset_lives(world: TracedWorld, seeds: Sequence[int], bodies: Sequence[str]) -> tuple[Any, jax.Array]:
+    """Begin lives in a world, in their bodies if these have names: a world without a choice is not told of any."""
+    return world.reset(np.array(seeds, np.int64), bodies) if any(bodies) else world.reset(np.array(seeds, np.int64))
 
 
 class VmappedState(NamedTuple):
@@ -61,7 +66,7 @@ class VmappedWorld(TracedWorld):
         self._step = jax.vmap(step)
         self._render = render
 
-    def reset(self, seeds: np.ndarray) -> tuple[VmappedState, jax.Array]:
+    def reset(self, seeds: np.ndarray, bodies: Sequence[str] = ()) -> tuple[VmappedState, jax.Array]:
         """Begin lives (see ``TracedWorld``)."""
         key = jax.vmap(jax.random.PRNGKey)(jnp.asarray(seeds, jnp.uint32))
         step = jnp.zeros(len(seeds), jnp.int32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import gymnasium
@@ -105,7 +106,7 @@ class CarRacing(TracedWorld):
         else:
             self.action_space = gymnasium.spaces.Discrete(5)
 
-    def reset(self, seeds: np.ndarray) -> tuple[State, jax.Array]:
+    def reset(self, seeds: np.ndarray, bodies: Sequence[str] = ()) -> tuple[State, jax.Array]:
         """Begin lives: ``seeds`` int [lives] → (state, first frames). Compiled for each number of lives.
 
         Raises ValueError without a seed.

@@ -27,10 +27,10 @@ from metahebb.worlds.quadruped.observation import (
 from metahebb.worlds.quadruped.rendering import Cameras
 from metahebb.worlds.quadruped.robot import ACTIONS, START_HEIGHT, SUB_STEPS, start_angles
 
-__all__ = ["MujocoQuadruped"]
+__all__ = ["HUGE", "TOUCH", "MujocoQuadruped"]
 
-_TOUCH = 0.01  # m: a sole so near touches the floor; Bullet's contacts too begin before the surfaces meet
-_HUGE = 1e10  # MuJoCo's own bound for a number that has diverged
+TOUCH = 0.01  # m: a sole so near touches the floor; Bullet's contacts too begin before the surfaces meet
+HUGE = 1e10  # MuJoCo's own bound for a number that has diverged
 
 # A life's state: the time, then the positions and the velocities of the joints, the torso's first.
 _POSITIONS, _VELOCITIES = slice(1, 16), slice(16, 30)
@@ -43,6 +43,7 @@ class MujocoQuadruped:
     action_space = ACTION_SPACE
 
     def __init__(self, slots: int) -> None:
+        self.slots = slots
         standard = mujoco_model(STANDARD)
         size = mujoco.mj_stateSize(standard, mujoco.mjtState.mjSTATE_FULLPHYSICS)
         self._rollout = rollout.Rollout(nthread=0)
@@ -66,13 +67,20 @@ class MujocoQuadruped:
         observation: np.ndarray = self._sense(np.array([slot]))[0]
         return observation
 
-    def settle(self, slot: int) -> None:
+    def settle(self, *slots: int) -> None:
         """Take ``SETTLING_STEPS`` steps with an action of zero, looking at none of them."""
-        slots, torques = np.array([slot]), np.zeros((1, ACTIONS))
+        settling, torques = np.array(slots), np.zeros((len(slots), ACTIONS))
         for _ in range(SETTLING_STEPS):
-            self._simulate(slots, torques)
+            self._simulate(settling, torques)
         with np.errstate(invalid="ignore", over="ignore"):
-            self._sense(slots)
+            self._sense(settling)
+
+    def placed(self, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The joints' positions and velocities of lives, the torso's first, and which of their feet touch the floor:
+        float64 [n, 15], float64 [n, 14] and bool [n, 4].
+        """
+        states = self._states[slots]
+        return states[:, _POSITIONS], states[:, _VELOCITIES], self._feet[slots]
 
     def step(self, slots: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Advance the lives in ``slots`` (int [n], each once) by ``actions`` [n, 8], clipped to ±1.
@@ -84,7 +92,7 @@ class MujocoQuadruped:
         before = self._potentials[slots]
         self._simulate(slots, np.where(sound[:, None], actions, 0.0))
         # MuJoCo was told to leave diverged numbers as they are. NaN compares as false.
-        sound &= (np.abs(self._states[slots]) < _HUGE).all(axis=1)
+        sound &= (np.abs(self._states[slots]) < HUGE).all(axis=1)
         with np.errstate(invalid="ignore", over="ignore"):
             observations = self._sense(slots)
             progress = self._potentials[slots] - before
@@ -122,7 +130,7 @@ class MujocoQuadruped:
         )
         observations = observe(reading, self._feet[slots])
         self._potentials[slots] = potential(reading.centre)
-        self._feet[slots] = sole_heights(pose) < _TOUCH
+        self._feet[slots] = sole_heights(pose) < TOUCH
         return observations
 
     def render(self, slot: int) -> np.ndarray:
