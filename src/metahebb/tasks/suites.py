@@ -37,7 +37,8 @@ def import_suite(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as e:
-        raise UsageError(f"Tasks {extra}:<env> need {e.name}: {remedy}") from e
+        missing, _, _ = str(e.name).partition(".")
+        raise UsageError(f"Tasks {extra}:<env> need {missing}: {remedy}") from e
     except Exception as e:
         raise UsageError(f"Importing {module} raised {raised(e)}; its packages may not fit each other: {remedy}") from e
 
