@@ -47,7 +47,7 @@ class Widened(TracedWorld):
     """A world whose observations are followed by zeros."""
 
     def __init__(self, world: TracedWorld) -> None:
-        self._world = world
+        self._world, self.together = world, world.together
         self.observation_space, self.action_space = world.observation_space, world.action_space
 
     def reset(self, seeds: np.ndarray, bodies: Sequence[str] = ()) -> tuple[Any, jax.Array]:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from metahebb.lifetimes.births import MOST, Unborn, compiled_place_all, put_lives, up_to_a_size
 from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.lifetimes.slots import Alone, Slots, compiler_options
 from metahebb.lifetimes.step import step
@@ -69,6 +70,39 @@ class TracedSlots(Slots):
         one = world.reset(np.zeros(1, int))
         self._worlds: Begun = jax.tree.map(lambda leaf: jnp.repeat(leaf, task.slots, axis=0), one)
         self._newest: tuple[tuple[int, str], Begun] | None = None
+        self._together = jax.default_backend() != "cpu"
+        self._place_all = compiled_place_all(network)
+        self._unborn: list[Unborn] = []
+        """lives that begin together as soon as any is advanced"""
+
+    def place(self, slot: int, genome: np.ndarray, life: Life) -> None:
+        """Begin a life in a free slot (see ``Slots``)."""
+        if not self._together:
+            super().place(slot, genome, life)
+            return
+        self._unborn.append(Unborn(slot, genome, life))
+        self._take(slot, genome, life)
+
+    def weights(self, slot: int) -> tuple[np.ndarray, ...]:
+        """The weights of a slot's network (see ``Slots``)."""
+        self._begin_all()
+        return super().weights(slot)
+
+    def _begin_all(self) -> None:
+        while self._unborn:
+            some, self._unborn = self._unborn[:MOST], self._unborn[MOST:]
+            padded = up_to_a_size(some)
+            slots = np.array([one.slot for one in padded], np.int32)
+            genomes = np.stack([one.genome for one in padded])
+            keys = np.array([one.life.key for one in padded], np.uint32)
+            self._plasticity, self._state = self._place_all(self._plasticity, self._state, slots, genomes, keys)
+            if self._world.together:
+                lives = [one.life for one in padded]
+                begun = reset_lives(self._world, [life.world for life in lives], [life.body for life in lives])
+                self._worlds = put_lives(self._worlds, begun, slots)
+            else:
+                for one in some:
+                    self._begin(one.slot, one.life)
 
     def _begin(self, slot: int, life: Life) -> None:
         # The members of a mirrored pair begin in the same world, one after the other.
@@ -94,6 +128,7 @@ class TracedSlots(Slots):
         return self._world.render(self._worlds[0], slot)
 
     def _run(self, stretch: _Run) -> Stretch:
+        self._begin_all()
         after, seen = stretch(self._plasticity, Lives(self._state, *self._worlds))
         self._state, self._worlds = after.state, (after.world, after.observation)
         return seen

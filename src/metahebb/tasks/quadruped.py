@@ -105,6 +105,8 @@ class TracedLivesState(NamedTuple):
 class TracedQuadrupedLives(TracedWorld):
     """Lives of the task in the quadruped's traced world."""
 
+    together = True
+
     def __init__(self, world: MjxQuadruped) -> None:
         self.world = world
         self.observation_space = world.observation_space

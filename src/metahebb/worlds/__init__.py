@@ -46,6 +46,8 @@ class TracedWorld(ABC):
     observation_space: gymnasium.Space[Any]
     """of one life"""
     action_space: gymnasium.Space[Any]
+    together: bool = False
+    """Whether many lives are sooner begun at once than one by one, where JAX has an accelerator."""
 
     @abstractmethod
     def reset(self, seeds: np.ndarray, bodies: Sequence[str] = ()) -> tuple[Any, jax.Array]:

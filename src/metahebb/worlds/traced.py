@@ -53,6 +53,8 @@ class VmappedWorld(TracedWorld):
         max_steps: the steps after which a life ends if it has not before; None where the environment says so itself.
     """
 
+    together = True
+
     def __init__(
         self,
         reset: Callable[[jax.Array], tuple[jax.Array, Any]],

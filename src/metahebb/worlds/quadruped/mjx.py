@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import functools
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
@@ -98,6 +99,7 @@ class MjxQuadruped(TracedWorld):
 
     observation_space = OBSERVATION_SPACE
     action_space = ACTION_SPACE
+    together = True
 
     def __init__(self, implementation: str | None = None) -> None:
         self._implementation = implementation or (JAX if jax.default_backend() == "cpu" else WARP)
@@ -107,20 +109,25 @@ class MjxQuadruped(TracedWorld):
         self._model = self._put(STANDARD)
         self._bodies: dict[Morphology, Mapping[str, np.ndarray]] = {}
         self._physics = functools.lru_cache(maxsize=8)(self._make_physics)
-        self._nursery = MujocoQuadruped(1)
+        # Where this is one of a few processes around an accelerator, cores are free.
+        self._threads = 0 if jax.default_backend() == "cpu" else max(1, (os.cpu_count() or 1) // 4)
+        self._nursery = MujocoQuadruped(1, self._threads)
         self._cameras = Cameras()
 
     def reset(self, seeds: np.ndarray, bodies: Sequence[str] = ()) -> tuple[MjxState, jax.Array]:
         """Begin lives, settled on the floor: the observations are those before (see ``TracedWorld``)."""
         morphologies = [parse_morphology(body) for body in bodies] or [STANDARD] * len(seeds)
-        slots = np.arange(len(seeds))
-        if len(slots) > self._nursery.slots:
+        # A life that is asked for several times settles once.
+        places = [*zip(seeds.tolist(), morphologies, strict=True)]
+        slot_of = {place: slot for slot, place in enumerate(dict.fromkeys(places))}
+        if len(slot_of) > self._nursery.slots:
             self._nursery.close()
-            self._nursery = MujocoQuadruped(len(slots))
+            self._nursery = MujocoQuadruped(len(slot_of), self._threads)
         world = self._nursery
-        places = zip(slots.tolist(), seeds.tolist(), morphologies, strict=True)
-        observations = np.stack([world.reset(slot, seed, morphology) for slot, seed, morphology in places])
-        world.settle(*slots)
+        first = [world.reset(slot, seed, morphology) for (seed, morphology), slot in slot_of.items()]
+        world.settle(*slot_of.values())
+        slots = np.array([slot_of[place] for place in places])
+        observations = np.stack(first)[slots]
         positions, velocities, feet = world.placed(slots)
         lengths = np.stack([leg_lengths(morphology) for morphology in morphologies])
         own = [self._body(morphology) for morphology in morphologies]

@@ -37,17 +37,20 @@ _POSITIONS, _VELOCITIES = slice(1, 16), slice(16, 30)
 
 
 class MujocoQuadruped:
-    """A simulator of ``slots`` lives of the quadruped, each in a body of its own."""
+    """A simulator of ``slots`` lives of the quadruped, each in a body of its own.
+
+    ``threads`` step them beside the one that calls; their number changes no result.
+    """
 
     observation_space = OBSERVATION_SPACE
     action_space = ACTION_SPACE
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, threads: int = 0) -> None:
         self.slots = slots
         standard = mujoco_model(STANDARD)
         size = mujoco.mj_stateSize(standard, mujoco.mjtState.mjSTATE_FULLPHYSICS)
-        self._rollout = rollout.Rollout(nthread=0)
-        self._scratch = mujoco.MjData(standard)
+        self._rollout = rollout.Rollout(nthread=threads)
+        self._scratch = [mujoco.MjData(standard) for _ in range(max(1, threads))]
         self._morphologies = [STANDARD] * slots
         self._models = [standard] * slots
         self._lengths = np.tile(leg_lengths(STANDARD), (slots, 1, 1))
@@ -106,7 +109,7 @@ class MujocoQuadruped:
         # beside any others. The model clips the actions.
         self._rollout.rollout(
             [self._models[slot] for slot in slots],
-            [self._scratch],
+            self._scratch,
             self._states[slots],
             controls,
             skip_checks=True,
