@@ -44,6 +44,7 @@ from metahebb.evolution.supervision import LOOK
 from metahebb.files import reason_of
 from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.lifetimes.slots import Moment
+from metahebb.perturbations import Perturbations
 from metahebb.trust import check_unchanged
 from metahebb.worlds import TracedWorld
 
@@ -124,9 +125,18 @@ class Workers:
     """Worker processes for a configuration; a context manager that ends them.
 
     By default one per core, or on an accelerator so many that some begin lives while another advances its own.
+    ``variants`` are what may disturb lives (``Life.variant``); with ``keep_rewards`` outcomes have each step's reward.
     """
 
-    def __init__(self, configuration: Configuration, workers: int | None = None, *, render: bool = False) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        workers: int | None = None,
+        *,
+        render: bool = False,
+        variants: Sequence[Perturbations] = ((),),
+        keep_rewards: bool = False,
+    ) -> None:
         self.restarts = 0
         self.deadline = math.inf
         """when to give up waiting for the workers, by the monotonic clock: whoever waits then gets OutOfTimeError"""
@@ -136,7 +146,7 @@ class Workers:
         workers = how_many(workers, self._accelerated)
         # An accelerator advances all lives at once, a core as many as suit its caches.
         slots = math.ceil(configuration.population / workers) if self._accelerated else None
-        self._start = start_message(Start(configuration, render, slots))
+        self._start = start_message(Start(configuration, render, slots, variants, keep_rewards))
         self._population: Message | None = None
         self._inbox: _Inbox = queue.SimpleQueue()
         self._overheard: set[str] = set()

@@ -86,6 +86,7 @@ def suite_task(
         encoder_for(space),
         readout_for(action_space),
         lambda slots, render: VmappedWorld(begin, advance, space, action_space, max_steps=max_steps),
+        longest=max_steps,
         slots=SLOTS,
         frames_per_second=None,
         settings={} if max_steps == options.max_steps else {"max_steps": max_steps},

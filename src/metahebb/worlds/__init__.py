@@ -14,8 +14,10 @@ What both kinds promise, and ``metahebb.testing.check_world`` tests:
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium
@@ -26,7 +28,21 @@ from metahebb.errors import UsageError
 if TYPE_CHECKING:
     import jax
 
-__all__ = ["HostWorld", "TracedStep", "TracedWorld"]
+__all__ = ["BODY", "Condition", "HostWorld", "TracedStep", "TracedWorld"]
+
+BODY = "body"
+"""the condition that is no number but a body's text"""
+
+
+class Condition(NamedTuple):
+    """Something about a world that can be changed in the middle of a life, by a perturbation of its name."""
+
+    text: str
+    """what it is, with its unit"""
+    normal: float = 1.0
+    """what it is unless it is changed"""
+    least: float = -math.inf
+    most: float = math.inf
 
 
 class TracedStep(NamedTuple):
@@ -46,6 +62,8 @@ class TracedWorld(ABC):
     observation_space: gymnasium.Space[Any]
     """of one life"""
     action_space: gymnasium.Space[Any]
+    conditions: Mapping[str, Condition] = MappingProxyType({})
+    """What perturbations may change, by name (``step_under``)"""
     together: bool = False
     """Whether many lives are sooner begun at once than one by one, where JAX has an accelerator."""
 
@@ -60,6 +78,10 @@ class TracedWorld(ABC):
     def step(self, state: Any, action: jax.Array) -> TracedStep:
         """Advance all lives by one step; traced, and finite for lives that have already ended."""
 
+    def step_under(self, state: Any, action: jax.Array, conditions: Mapping[str, jax.Array]) -> TracedStep:
+        """``step``, with some of ``conditions`` as given: float32 [lives] each, by name."""
+        raise NotImplementedError
+
     def render(self, state: Any, slot: int) -> np.ndarray:
         """One of the lives as a picture, uint8 [height, width, 3]; a world without pictures leaves this out."""
         raise _no_pictures(self)
@@ -71,6 +93,8 @@ class HostWorld(ABC):
     observation_space: gymnasium.Space[Any]
     """of one life"""
     action_space: gymnasium.Space[Any]
+    conditions: Mapping[str, Condition] = MappingProxyType({})
+    """What perturbations may change, by name (``set_condition``)"""
 
     @abstractmethod
     def reset(self, slot: int, seed: int, body: str = "") -> np.ndarray:
@@ -87,6 +111,10 @@ class HostWorld(ABC):
     def render(self, slot: int) -> np.ndarray:
         """The life in a slot as a picture, uint8 [height, width, 3]; a world without pictures leaves this out."""
         raise _no_pictures(self)
+
+    def set_condition(self, slot: int, name: str, value: float | str) -> None:
+        """Change one of ``conditions`` for the rest of a slot's life, or until it is changed again."""
+        raise NotImplementedError
 
     def close(self) -> None:  # noqa: B027
         """Free the simulator, where there is something to free; harmless when called twice."""
