@@ -178,6 +178,14 @@ def test_what_does_not_fit_warps_buffers_is_an_error(monkeypatch: pytest.MonkeyP
     assert np.isnan(progress).all()
 
 
+def test_a_warp_without_cuda_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    warp = pytest.importorskip("warp", reason="the extra mjx-warp is not installed")
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(warp, "is_cuda_available", lambda: False)
+    with pytest.raises(UsageError, match=r"Warp .* finds no CUDA, though JAX has a gpu: install .* JAX_PLATFORMS=cpu"):
+        MjxQuadruped()
+
+
 @pytest.mark.parametrize(
     ("missing", "says"),
     [("mujoco.mjx", "does not fit mujoco"), ("warp", "needs Warp on a GPU: pip install 'metahebb\\[mjx-warp\\]'")],
