@@ -21,7 +21,7 @@ from metahebb.encoders import encoder_for
 from metahebb.errors import UsageError, raised
 from metahebb.interrupts import told
 from metahebb.readouts import readout_for
-from metahebb.tasks.task import Options, Task
+from metahebb.tasks.task import VECTOR_SETTINGS, Options, Task
 from metahebb.worlds.traced import VmappedWorld
 
 __all__ = ["MAX_STEPS", "import_suite", "in_unit_box", "suite_task"]
@@ -89,5 +89,5 @@ def suite_task(
         longest=max_steps,
         slots=SLOTS,
         frames_per_second=None,
-        settings={} if max_steps == options.max_steps else {"max_steps": max_steps},
+        settings={**VECTOR_SETTINGS, **({} if max_steps == options.max_steps else {"max_steps": max_steps})},
     )
