@@ -49,10 +49,18 @@ def main() -> None:
         answer(Message("failed", {"sentence": str(e), "usage": e.exit_code == 2, "traceback": trace}))
     except BaseException as e:
         # KeyboardInterrupt and SystemExit too: here they are those of some library or rule.
-        what = f"A worker failed with {raised(e)}"
-        answer(Message("failed", {"sentence": what, "traceback": traceback.format_exc()}))
+        answer(Message("failed", {"sentence": _sentence(e), "traceback": traceback.format_exc()}))
     # The parent may read what was sent before it closes the pipe, upon which the listener ends the process.
     threading.Event().wait()
+
+
+def _sentence(error: BaseException) -> str:
+    if "RESOURCE_EXHAUSTED" in str(error):  # XLA's word for it
+        return (
+            f"The memory that JAX computes in does not hold a worker's lives: {raised(error)}; lower --population, say "
+            "--coefficients float16, or live on the CPU with JAX_PLATFORMS=cpu."
+        )
+    return f"A worker failed with {raised(error)}"
 
 
 def _claim_standard_streams() -> tuple[IO[bytes], IO[bytes]]:
