@@ -51,6 +51,12 @@ stdout = console(width=None if os.isatty(1) else 140)
 Workers = Annotated[
     int | None, typer.Option(metavar="NUMBER", help="Worker processes; default one per core.", show_default=False)
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="Live on the Ray cluster at HOST:PORT or auto; local starts one.", show_default=False
+    ),
+]
 Imports = Annotated[
     list[str] | None,
     typer.Option("--import", metavar="TEXT", help=SETTINGS["imports"].help, show_default=False),
@@ -242,6 +248,7 @@ def train(
     ] = None,
     trust_code: TrustCode = False,
     workers: Workers = None,
+    cluster: Cluster = None,
     **settings: Any,
 ) -> None:
     """Evolve plasticity rules for a task, or continue a run.
@@ -260,24 +267,25 @@ def train(
         if given:
             raise UsageError(f"--resume continues a run with its own settings; leave out {', '.join(given)}.")
     api.check_resources(workers, time_limit)
-    if resume is None:
-        with warnings_shown(), _given_up_after(time_limit):
-            made = api.new_run(
-                task,
-                run=run,
-                preset=preset,
-                config=config,
-                start_from=start_from,
-                trust_code=trust_code,
-                generations=generations,
-                workers=workers,
-                **{name: SETTINGS[name].parse(value) for name, value in settings.items()},
-            )
-    else:
-        with _given_up_after(time_limit):
-            made = api.run_to_continue(resume, generations, workers, trust_code=trust_code)
-    with showing(made, time_limit) as observer:
-        ending = api.evolve_run(made, workers=workers, time_limit=time_limit, observer=observer)
+    with api.on_cluster(cluster):
+        if resume is None:
+            with warnings_shown(), _given_up_after(time_limit):
+                made = api.new_run(
+                    task,
+                    run=run,
+                    preset=preset,
+                    config=config,
+                    start_from=start_from,
+                    trust_code=trust_code,
+                    generations=generations,
+                    workers=None if cluster else workers,
+                    **{name: SETTINGS[name].parse(value) for name, value in settings.items()},
+                )
+        else:
+            with _given_up_after(time_limit):
+                made = api.run_to_continue(resume, generations, None if cluster else workers, trust_code=trust_code)
+        with showing(made, time_limit) as observer:
+            ending = api.evolve_run(made, workers=workers, cluster=cluster, time_limit=time_limit, observer=observer)
     reasons = {
         "generations": f"All {made.configuration.generations} generations are done",
         "target": f"The validation reached the target of {made.configuration.target:g}"

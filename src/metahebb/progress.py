@@ -20,6 +20,7 @@ from rich.progress import (
 )
 
 from metahebb.evolution.runs import Run
+from metahebb.evolution.sites import Staff
 from metahebb.evolution.training import Observer
 from metahebb.interrupts import going_on, undone
 from metahebb.lifetimes.lives import Outcome
@@ -44,6 +45,13 @@ def _line(metrics: dict[str, Any], generations: int) -> str:
     return " · ".join(parts)
 
 
+def _on_cluster(metrics: dict[str, Any], staff: Staff) -> str:
+    """Who lived a generation's lives, and how fast."""
+    counted = [(staff.nodes, "node"), (staff.workers, "worker"), (staff.restarts, "retry")]
+    words = [f"{n:,} {word if n == 1 else word.replace('y', 'ie') + 's'}" for n, word in counted if n]
+    return ", ".join([*words, f"{metrics['lives'] / metrics['living_seconds']:,.1f} lives/s"])
+
+
 def _duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -61,6 +69,7 @@ class _Display(Observer):
         self._deadline = None if time_limit is None else time.monotonic() + 60 * time_limit
         self._began = 0.0
         self._first = 0
+        self._staff = Staff(0, 0, 0)
 
     def started(self, run: Run, generation: int, network: Network) -> None:
         self._began, self._first = time.monotonic(), generation
@@ -83,9 +92,14 @@ class _Display(Observer):
         if self._progress is not None:
             self._progress.update(self._lives, advance=1, total=lives)
 
+    def staffed(self, staff: Staff) -> None:
+        self._staff = staff
+
     def generation(self, metrics: dict[str, Any]) -> None:
         done = metrics["generation"] + 1
         line = _line(metrics, self._total)
+        if self._staff.nodes:
+            line += f" · {_on_cluster(metrics, self._staff)}"
         left = f"{_duration(self._left(done))} left"
         if self._progress is None:
             self._print(f"{line} · {left}")

@@ -23,6 +23,7 @@ from metahebb.evolution import supervision
 from metahebb.evolution.messages import receive, send
 from metahebb.evolution.populations import MirroredPopulation
 from metahebb.evolution.protocol import Start, live_message, start_message
+from metahebb.evolution.sites import Channel
 from metahebb.evolution.training import lives_of, strategy_of
 from metahebb.evolution.workers import OutOfTimeError, Workers
 from metahebb.lifetimes.lives import Outcome, life_of
@@ -235,10 +236,10 @@ def test_a_stopped_worker_is_told_of_and_replaced(
 def replaced_with(pool: Workers, patch: pytest.MonkeyPatch) -> Any:
     new = pool._new
 
-    def replace() -> Any:
+    def replace(channel: Channel) -> Any:
         patch.setattr(supervision, "WARN", PATIENCE)
         patch.setattr(supervision, "GIVE_UP", PATIENCE)
-        return new()
+        return new(channel)
 
     return replace
 
