@@ -39,11 +39,11 @@ LOCAL = "local"
 REACHED = 5.0
 """Seconds for the cluster's port to answer"""
 PLACED = 60.0
-"""Seconds for the machines that there are at the start to start their actors; those that come later are told of late"""
+"""Seconds for a node to start the actor that it was asked for"""
 FREE = 10.0
 """Seconds for cores to become free: those of a run that has just ended are not at once"""
-LOOK = 2.0
-"""Seconds between two looks for machines that have joined"""
+PAUSE, LOOK = 1.0, 1.0
+"""Seconds between two looks for nodes that have joined, and that a look waits for those that it has found"""
 CLOSING = 5.0
 """Seconds for a machine's workers to end"""
 
@@ -64,6 +64,9 @@ def connected(address: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    # What becomes of machines is told by the run; Ray would print the last lines of its log on standard output.
+    ray._private.worker.print_to_stdstream = lambda data, *_, **__: logger.debug("Ray: %s", " ".join(data["lines"]))
+    logging.getLogger("ray").setLevel(logging.ERROR)
     quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "logging_level": logging.ERROR}
     if address == LOCAL:
         from metahebb.evolution.workers import cores
@@ -118,29 +121,35 @@ class RayCluster(Site):
         self._files = _files_of(configuration)
         self._paths = [value for value in configuration.env_args.values() if _is_path(value)]
         self._machines: list[_Machine] = []
+        self._asked: dict[Any, _Machine] = {}
+        """nodes that have been asked to start workers, by the reference of their answer"""
         self._refused: set[str] = set()
         self._changing = threading.Lock()
         self._closed = threading.Event()
 
     def open(self, hear: Hear, log_output: Callable[[str], None]) -> Sequence[Channel]:
         self._hear, self._log_output = hear, log_output
-        deadline = time.monotonic() + FREE
-        while not (shares := self._free()) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        if not shares:
-            raise UsageError(
-                f"The cluster {quoted(self._address)} has no free core: wait until others have ended, or add machines."
-            )
+        began = time.monotonic()
+        machines: list[_Machine] = []
         try:
-            machines = self._added(shares, PLACED, must=True)
+            while not machines or self._asked:
+                machines += self._look(must=True)
+                waited = time.monotonic() - began
+                if not machines and not self._asked and waited > FREE:
+                    raise UsageError(
+                        f"The cluster {quoted(self._address)} has no free core: wait until others have ended, or add "
+                        "nodes."
+                    )
+                if not machines and waited > PLACED:
+                    raise UsageError(
+                        f"No node of the cluster {quoted(self._address)} started a worker in {PLACED:.0f} seconds: see "
+                        "what `ray status` says."
+                    )
+                if waited > PLACED:
+                    break
         except BaseException:
             self.close()
             raise
-        if not machines:
-            raise UsageError(
-                f"No machine of the cluster {quoted(self._address)} started a worker in {PLACED:.0f} seconds: see what "
-                "`ray status` says."
-            )
         threading.Thread(target=self._watch, daemon=True).start()
         return [channel for machine in machines for channel in machine.started()]
 
@@ -159,64 +168,70 @@ class RayCluster(Site):
     def close(self) -> None:
         self._closed.set()
         with self._changing:
-            machines, self._machines = self._machines, []
+            machines, self._machines = [*self._machines, *self._asked.values()], []
         ends = [machine.end() for machine in machines]
         for machine, end in zip(machines, ends, strict=True):
             machine.kill_after(end, CLOSING)
 
-    def _free(self) -> dict[str, tuple[str, int]]:
-        """(name, cores) of each machine that has free cores, by its Ray identifier, as many as are still wanted."""
-        import ray
-        from ray._private.state import available_resources_per_node
+    def _look(self, must: bool) -> list[_Machine]:
+        """Ask nodes with free cores to start workers, and wait a while; those that have answered, ready to start them.
 
-        free = available_resources_per_node()
-        wanted = float("inf") if self._limit is None else self._limit - sum(len(m.channels) for m in self._machines)
-        shares = {}
-        for node in ray.nodes():
-            identifier = node["NodeID"]
-            cores = int(min(free.get(identifier, {}).get("CPU", 0), wanted))
-            if node["Alive"] and cores > 0 and identifier not in self._refused:
-                shares[identifier] = node["NodeManagerHostname"], cores
-                wanted -= cores
-        return shares
-
-    def _added(self, shares: Mapping[str, tuple[str, int]], seconds: float, must: bool) -> list[_Machine]:
-        """Actors with so many workers each on machines; those that start in time and have what they need.
-
-        Where they ``must`` have that, UsageError is raised if one has not.
+        Where they ``must`` be as they have to be, UsageError is raised if one is not.
         """
         import ray
 
-        made = {}
-        for identifier, (name, cores) in shares.items():
+        for identifier, (name, cores) in self._free().items():
             machine = _Machine(self, identifier, name, cores, self._files)
-            made[machine.actor.facts.remote(self._paths)] = machine
-        answered, late = ray.wait(list(made), num_returns=len(made), timeout=seconds)
-        for reference in late:
-            ray.kill(made[reference].actor)
-        added = []
+            self._asked[machine.actor.facts.remote(self._paths)] = machine
+        answered, _ = (
+            ray.wait(list(self._asked), num_returns=len(self._asked), timeout=LOOK) if self._asked else ([], [])
+        )
+        for reference in [reference for reference, machine in self._asked.items() if machine.age > PLACED]:
+            ray.kill(self._asked.pop(reference).actor)
+        ready = []
         for reference in answered:
-            machine = made[reference]
+            machine = self._asked.pop(reference)
             try:
                 fault = self._fault_of(ray.get(reference))
             except ray.exceptions.RayError as e:
                 fault = _fault_in_starting(e)
             if fault is None:
-                added.append(machine)
+                ready.append(machine)
                 continue
             ray.kill(machine.actor)
             if fault and must:
-                raise UsageError(f"The machine {machine.name} of the cluster {fault}.")
+                raise UsageError(f"The node {machine.name} of the cluster {fault}.")
             if fault:
                 self._refused.add(machine.identifier)
-                logger.warning("The machine %s that has joined the cluster %s; it is left out.", machine.name, fault)
+                logger.warning("The node %s that has joined the cluster %s; it is left out.", machine.name, fault)
         with self._changing:
             if self._closed.is_set():
-                for machine in added:
+                for machine in ready:
                     ray.kill(machine.actor)
                 return []
-            self._machines += added
-        return added
+            self._machines += ready
+        return ready
+
+    def _free(self) -> dict[str, tuple[str, int]]:
+        """(name, cores) of each node that has free cores, by its Ray identifier, as many as are still wanted."""
+        import ray
+        from ray._private.state import available_resources_per_node
+
+        free = available_resources_per_node()
+        asked = {machine.identifier for machine in self._asked.values()}
+        wanted = float("inf")
+        if self._limit is not None:
+            working = sum(len(machine.channels) for machine in self._machines)
+            wanted = self._limit - working - sum(machine.cores for machine in self._asked.values())
+        shares = {}
+        for node in ray.nodes():
+            identifier = node["NodeID"]
+            cores = int(min(free.get(identifier, {}).get("CPU", 0), wanted))
+            if node["Alive"] and cores > 0 and identifier not in self._refused | asked:
+                # Several may be on one machine.
+                shares[identifier] = f"{node['NodeManagerHostname']}/{identifier[:6]}", cores
+                wanted -= cores
+        return shares
 
     def _fault_of(self, facts: Facts) -> str | None:
         """What keeps a machine from living lives as this one would."""
@@ -231,19 +246,18 @@ class RayCluster(Site):
             return f"has {', '.join(differing)}: install the same versions everywhere"
         if facts.missing:
             return (
-                f"does not have {quoted(facts.missing[0])}, which --env-arg names: only the files of --rule and --import "
-                "travel with a run; put it at the same path on every machine"
+                f"does not have {quoted(facts.missing[0])}, which --env-arg names: only the files of --rule and "
+                "--import travel with a run; put it at the same path on every node"
             )
         return None
 
     def _watch(self) -> None:
-        """Give workers to machines that join, or have cores free again."""
-        while not self._closed.wait(LOOK):
+        """Give workers to nodes that join, or have cores free again."""
+        while not self._closed.wait(PAUSE):
             # Where the cluster does not answer, it may again.
             with contextlib.suppress(Exception):
-                shares = self._free()
-                for machine in self._added(shares, LOOK, must=False) if shares else ():
-                    logger.info("The machine %s has joined, with %d workers.", machine.name, machine.cores)
+                for machine in self._look(must=False):
+                    logger.info("The node %s has joined, with %d workers.", machine.name, machine.cores)
                     for channel in machine.started():
                         self._hear(channel, Message(JOINED))
 
@@ -286,11 +300,17 @@ class _Machine:
         self._numbers = itertools.count()
         self._changing = threading.Lock()
         self._ended = self._gone = False
+        self._asked = time.monotonic()
         self.actor = (
             ray.remote(concurrency_groups={"tell": 1, "hear": 1})(Node)  # type: ignore[call-overload]
             .options(num_cpus=cores, scheduling_strategy=NodeAffinitySchedulingStrategy(identifier, soft=False))
             .remote(files, site.accelerated)
         )
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was asked for."""
+        return time.monotonic() - self._asked
 
     def started(self) -> list[_OnMachine]:
         """Its workers, one for each core."""
@@ -315,7 +335,7 @@ class _Machine:
             channels, self.channels = list(self.channels.values()), {}
         self.outbox.put(None)
         for channel in channels:
-            channel.lost, channel.how = True, "was lost with its machine"
+            channel.lost, channel.how = True, "was lost with its node"
         return channels
 
     def end(self) -> Any:
@@ -367,7 +387,7 @@ class _Machine:
         except Exception as e:
             if self._ended:
                 return
-            logger.info("The machine %s is lost: %s", self.name, raised(e))
+            logger.info("The node %s is lost: %s", self.name, raised(e))
             with contextlib.suppress(Exception):
                 # It may be alive, and only out of reach; nobody listens to it any more.
                 ray.kill(self.actor)

@@ -429,7 +429,7 @@ class Workers:
         number = self._workers.index(dead)
         self._workers[number : number + 1] = [] if replacement is None else [self._new(replacement)]
         if not self._workers:
-            logger.warning("No worker is left; the run waits for machines to join.")
+            logger.warning("No worker is left; the run waits for nodes to join.")
         return [unit for unit in reversed(dead.units) if not unit.workers]
 
     def _new(self, channel: Channel) -> _Worker:
