@@ -30,7 +30,7 @@ from metahebb.trust import code_of, copy_code, new_folder
 if TYPE_CHECKING:
     from metahebb.evolution.nodes import Facts, Said
 
-__all__ = ["LOCAL", "RayCluster", "connected"]
+__all__ = ["LOCAL", "RayCluster", "address_of_this", "connected", "free_cores"]
 
 logger = logging.getLogger("metahebb")
 
@@ -87,6 +87,20 @@ def connected(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def address_of_this() -> str:
+    """The address of the cluster that this process belongs to, by which others reach it."""
+    import ray
+
+    return ray.get_runtime_context().gcs_address
+
+
+def free_cores() -> int:
+    """The free cores of the cluster that this process belongs to."""
+    from ray._private.state import available_resources_per_node
+
+    return sum(int(free.get("CPU", 0)) for free in available_resources_per_node().values())
 
 
 def _check_address(address: str) -> None:
