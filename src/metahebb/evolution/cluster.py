@@ -302,11 +302,6 @@ class _Machine:
     """The actor of a machine and its workers, as the run has them."""
 
     def __init__(self, site: RayCluster, identifier: str, name: str, cores: int, files: Mapping[str, bytes]) -> None:
-        import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        from metahebb.evolution.nodes import Node
-
         self.identifier, self.name, self.cores = identifier, name, cores
         self.channels: dict[int, _OnMachine] = {}
         self.outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -315,10 +310,21 @@ class _Machine:
         self._changing = threading.Lock()
         self._ended = self._gone = False
         self._asked = time.monotonic()
-        self.actor = (
+        self.actor = self._new_actor(files)
+
+    def _new_actor(self, files: Mapping[str, bytes]) -> Any:
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        from metahebb.evolution.nodes import Node
+
+        return (
             ray.remote(concurrency_groups={"tell": 1, "hear": 1})(Node)  # type: ignore[call-overload]
-            .options(num_cpus=cores, scheduling_strategy=NodeAffinitySchedulingStrategy(identifier, soft=False))
-            .remote(files, site.accelerated)
+            .options(
+                num_cpus=self.cores,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(self.identifier, soft=False),
+            )
+            .remote(files, self._site.accelerated)
         )
 
     @property

@@ -8,15 +8,17 @@ counts. Results come back by unit, so that who did what does not matter.
 
 from __future__ import annotations
 
+import bisect
 import collections
 import contextlib
+import heapq
+import itertools
 import logging
 import math
 import os
 import queue
-import statistics
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -102,10 +104,14 @@ class _Worker:
     """A worker, and the units that it has."""
 
     channel: Channel
+    number: int
+    """those that came first go first"""
     units: list[_Unit] = field(default_factory=list)
     groups: set[int] = field(default_factory=set)
     ready: bool = False
     slots: int = 0
+    load: int = 0
+    """lives or other pieces of work that it has not answered"""
     behind: bool = False
     """whether it is still at something that another has answered"""
     dropping: bool = False
@@ -116,10 +122,45 @@ class _Worker:
         """Whether it can be given work."""
         return self.ready and not self.dropping
 
-    @property
-    def load(self) -> int:
-        """Lives or other pieces of work that it has not answered."""
-        return sum(len(unit.lives) or 1 for unit in self.units)
+
+class _Waiting:
+    """Units that wait for a worker, by their groups, which are taken in order; each step costs little, however many."""
+
+    def __init__(self, units: Iterable[_Unit], begun: Set[int]) -> None:
+        """``begun``: the groups that workers have begun already."""
+        self._groups: dict[int, collections.deque[_Unit]] = {}
+        for unit in units:
+            self._groups.setdefault(unit.group, collections.deque()).append(unit)
+        self._fresh = collections.deque(group for group in self._groups if group not in begun)
+        self._order = list(self._groups)
+        heapq.heapify(self._order)
+
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
+    def back(self, unit: _Unit) -> None:
+        """Put a unit back, before the others of its group."""
+        if unit.group not in self._groups:
+            self._groups[unit.group] = collections.deque()
+            heapq.heappush(self._order, unit.group)
+        self._groups[unit.group].appendleft(unit)
+
+    def take(self, begun: set[int]) -> _Unit:
+        """A unit of the first of the groups that a worker has ``begun``; else of those that none has; else of all."""
+        if own := [group for group in begun if group in self._groups]:
+            group = min(own)
+        elif self._fresh:
+            group = self._fresh.popleft()
+        else:
+            while self._order[0] not in self._groups:
+                heapq.heappop(self._order)
+            group = self._order[0]
+        begun.add(group)
+        units = self._groups[group]
+        unit = units.popleft()
+        if not units:
+            del self._groups[group]
+        return unit
 
 
 def cores() -> int:
@@ -172,15 +213,22 @@ class Workers:
         self._inbox: _Inbox = queue.SimpleQueue()
         self._overheard: set[str] = set()
         self._failed_starts = 0
+        self._workers: dict[Channel, _Worker] = {}
+        self._numbers = itertools.count()
+        # Of the work that goes on:
+        self._waiting = _Waiting([], set())
+        self._out: dict[_Unit, None] = {}
+        """the units that workers have, those that were given first first"""
         self._took: list[float] = []
-        """seconds that each of the units took that are done, of the work that goes on"""
-        self._left: list[_Unit] = []
-        """what workers that are gone have left, to be done by others"""
+        """seconds that each of the units took that are done, sorted"""
+        self._least: list[tuple[int, int, _Worker]] = []
+        """a heap of (load, number, worker), with some that no longer are so"""
         channels = self._site.open(lambda *said: self._inbox.put(said), self._log_output)
         # An accelerator advances all lives at once, a core as many as suit its caches.
         slots = math.ceil(configuration.population / len(channels)) if self._site.accelerated else None
         self._start = start_message(Start(configuration, render, slots))
-        self._workers = [self._new(channel) for channel in channels]
+        for channel in channels:
+            self._welcome(channel)
 
     def __enter__(self) -> Self:
         return self
@@ -193,28 +241,28 @@ class Workers:
     def close(self) -> None:
         """End all workers."""
         # All at once: those that do not end by themselves take their time.
-        for worker in self._workers:
-            worker.channel.begin_to_close()
-        for worker in self._workers:
-            worker.channel.close()
-        self._workers = []
+        for channel in self._workers:
+            channel.begin_to_close()
+        for channel in self._workers:
+            channel.close()
+        self._workers = {}
         self._site.close()
 
     @property
     def processes(self) -> list[int]:
         """The process identifiers of the workers, each on its machine."""
-        return [worker.channel.pid for worker in self._workers]
+        return [channel.pid for channel in self._workers]
 
     @property
     def staff(self) -> Staff:
         """Who works now."""
-        nodes = {worker.channel.node for worker in self._workers} - {""}
+        nodes = {channel.node for channel in self._workers} - {""}
         return Staff(len(nodes), len(self._workers), self.restarts)
 
     def set_population(self, population: MirroredPopulation) -> None:
         """Tell all workers the population that lives without genomes belong to."""
         self._population = population_message(population)
-        self._site.send_all([worker.channel for worker in self._workers], self._population)
+        self._site.send_all(list(self._workers), self._population)
 
     def live(self, groups: Iterable[Sequence[Life]], genomes: np.ndarray | None = None) -> Iterator[Outcome]:
         """Live groups of lives and yield what comes of each, in the order in which they end.
@@ -223,7 +271,7 @@ class Workers:
         those of the mirrored population.
         """
 
-        for worker in self._workers:
+        for worker in self._workers.values():
             worker.groups = set()
 
         def units() -> Iterator[_Unit]:
@@ -239,6 +287,8 @@ class Workers:
                     # It was lived twice, and the other was first.
                     continue
                 unit.lives.remove(life)
+                for other in unit.workers if unit.lives else ():
+                    self._load(other, -1)
                 if not unit.lives:
                     self._finish(unit, worker)
                 yield outcome
@@ -282,7 +332,7 @@ class Workers:
 
     def wait(self) -> None:
         """Wait until all workers are ready."""
-        while not self._workers or not all(worker.ready for worker in self._workers):
+        while not self._workers or not all(worker.ready for worker in self._workers.values()):
             if (said := self._receive()) is not None:
                 self._heard(*said)
 
@@ -292,41 +342,48 @@ class Workers:
         ``room``: how much a worker is given at once, by default lives for its slots and a few to go on with. Whoever
         consumes the answers says which units are done (``_finish``).
         """
-        waiting: dict[int, collections.deque[_Unit]] = {}
-        for unit in units:
-            waiting.setdefault(unit.group, collections.deque()).append(unit)
-        self._took, self._left = [], []
-        while waiting or any(worker.units for worker in self._workers):
+        self._waiting = _Waiting(units, set().union(*(worker.groups for worker in self._workers.values())))
+        self._out, self._took = {}, []
+        self._least = [(worker.load, worker.number, worker) for worker in self._workers.values()]
+        heapq.heapify(self._least)
+        while self._waiting or self._out:
             # One by one to the least busy, so that none is left with more than its share at the end.
-            while waiting and (free := [w for w in self._workers if w.free and w.load < (room or w.slots + SPARE)]):
-                worker = min(free, key=lambda worker: worker.load)
-                group = self._next(worker, waiting)
-                self._give(worker, waiting[group].popleft())
-                if not waiting[group]:
-                    del waiting[group]
-            if not waiting:
+            while self._waiting and (worker := self._least_busy(room)) is not None:
+                self._give(worker, self._waiting.take(worker.groups))
+            if not self._waiting:
                 self._give_again()
-            if (said := self._receive()) is None:
-                continue
-            if (answer := self._heard(*said)) is not None:
+            if (said := self._receive()) is not None and (answer := self._heard(*said)) is not None:
                 yield answer
-            for unit in self._left:
-                waiting.setdefault(unit.group, collections.deque()).appendleft(unit)
-            self._left = []
+
+    def _least_busy(self, room: int | None) -> _Worker | None:
+        """The first of the workers with the least to do; None if none of them has room."""
+        while self._least:
+            load, _, worker = self._least[0]
+            if load == worker.load and worker.free and worker.channel in self._workers:
+                if load < (room or worker.slots + SPARE):
+                    return worker
+                # Whoever has less is before it in the heap, and who has as much has as many slots.
+                return None
+            heapq.heappop(self._least)
+        return None
+
+    def _load(self, worker: _Worker, more: int) -> None:
+        """Take note that a worker has more to do, or less."""
+        worker.load += more
+        heapq.heappush(self._least, (worker.load, worker.number, worker))
 
     def _heard(self, channel: Channel, message: Message | None) -> tuple[_Worker, Message] | None:
         """Take note of what a worker said of itself; else its answer, with the worker."""
         if message is not None and message.kind == JOINED:
-            self._workers.append(self._new(channel))
-            return None
-        worker = next((worker for worker in self._workers if worker.channel is channel), None)
-        if worker is None:
+            self._welcome(channel)
+        if (worker := self._workers.get(channel)) is None:
             return None
         if message is None:
-            self._left += self._replace(worker)
+            self._replace(worker)
         elif message.kind == "ready":
             worker.ready, worker.slots = True, message.fields["slots"]
             self._failed_starts = 0
+            self._load(worker, 0)
         elif message.kind == "failed":
             if trace := message.fields.get("traceback"):
                 logger.info("A worker failed:\n%s", trace)
@@ -335,47 +392,44 @@ class Workers:
             raise (UsageError if message.fields.get("usage") else RunError)(f"{sentence}{where}")
         elif worker.dropping:
             worker.dropping = message.kind != "dropped"
-        else:
+            self._load(worker, 0)
+        elif message.kind != JOINED:
             return worker, message
         return None
 
     def _finish(self, unit: _Unit, by: _Worker) -> None:
         """A unit is done: whoever else has it may drop it."""
-        self._took.append(time.monotonic() - unit.given)
+        del self._out[unit]
+        bisect.insort(self._took, time.monotonic() - unit.given)
         for worker in unit.workers:
             worker.units.remove(unit)
+            self._load(worker, -1)
             worker.behind |= worker is not by
             if worker.behind and not worker.units:
                 worker.behind, worker.dropping = False, worker.channel.send(Message("drop"))
         unit.workers = []
 
     def _give_again(self) -> None:
-        """Give what a machine is late with to workers of others that have nothing to do; once each."""
-        idle = [worker for worker in self._workers if worker.free and not worker.units]
-        if not idle or not self._took:
+        """Give what a node is late with to workers of others that have nothing to do; once each."""
+        if not self._out or not self._took:
             return
-        latest = time.monotonic() - LATE * statistics.median(self._took)
-        for worker in idle:
-            late = [
-                unit
-                for other in self._workers
-                if other.channel.node != worker.channel.node
-                for unit in other.units
-                if unit.given < latest and len(unit.workers) == 1
-            ]
-            if late:
-                self._give(worker, min(late, key=lambda unit: unit.given))
-
-    def _next(self, worker: _Worker, waiting: Mapping[int, object]) -> int:
-        """The first of the groups that a worker has begun; else of those that none has; else of all."""
-        begun = set().union(*(other.groups for other in self._workers))
-        return min(waiting.keys() & worker.groups or waiting.keys() - begun or waiting)
+        # Those that have been out the longest come first.
+        latest = time.monotonic() - LATE * self._took[len(self._took) // 2]
+        late = itertools.takewhile(lambda unit: unit.given < latest, self._out)
+        for unit in [unit for unit in late if len(unit.workers) == 1]:
+            worker = self._least_busy(1)
+            if worker is None:
+                return
+            if worker.channel.node != unit.workers[0].channel.node:
+                self._give(worker, unit)
 
     def _give(self, worker: _Worker, unit: _Unit) -> None:
         worker.units.append(unit)
         unit.workers.append(worker)
-        worker.groups.add(unit.group)
-        unit.given = time.monotonic()
+        self._load(worker, len(unit.lives) or 1)
+        if unit not in self._out:
+            unit.given = time.monotonic()
+            self._out[unit] = None
         unit.received = worker.channel.send(unit.remaining)
 
     def _receive(self) -> tuple[Channel, Message | None] | None:
@@ -395,7 +449,7 @@ class Workers:
 
     def _look_after_all(self) -> None:
         """Tell of workers that do not get on with their work; end those that never will."""
-        for number, worker in enumerate(self._workers, 1):
+        for number, worker in enumerate(self._workers.values(), 1):
             if worker.free and not worker.units:
                 continue
             channel = worker.channel
@@ -406,37 +460,41 @@ class Workers:
                 logger.warning("%s is given up; another takes its place.", who)
                 channel.kill()
 
-    def _replace(self, dead: _Worker) -> list[_Unit]:
-        """Put a new worker in the place of a dead one, if it has one; the units that the dead one leaves."""
-        how = dead.channel.ended
-        if not dead.ready and not dead.channel.lost:
+    def _replace(self, dead: _Worker) -> None:
+        """Put a new worker in the place of a dead one, if it has one; what the dead one leaves waits again."""
+        channel, how = dead.channel, dead.channel.ended
+        if not dead.ready and not channel.lost:
             self._failed_starts += 1
             if self._failed_starts >= DEATHS:
-                last = f" It said: {' / '.join(dead.channel.last_words)}" if dead.channel.last_words else ""
+                last = f" It said: {' / '.join(channel.last_words)}" if channel.last_words else ""
                 raise RunError(f"{DEATHS} workers in a row did not start; the last one {how}.{last}")
-        for unit in dead.units:
+        del self._workers[channel]
+        for unit in reversed(dead.units):
             unit.workers.remove(dead)
-            unit.deaths += unit.received and not dead.channel.lost
+            unit.deaths += unit.received and not channel.lost
             if unit.deaths >= DEATHS:
                 raise RunError(f"{DEATHS} workers died over the same lives; the last one {how}.")
+            if not unit.workers:
+                del self._out[unit]
+                self._waiting.back(unit)
         self.restarts += 1
-        where = f" on {dead.channel.node}" if dead.channel.node else ""
+        where = f" on {channel.node}" if channel.node else ""
         logger.warning("A worker%s %s; its lives are lived again.", where, how)
         try:
-            replacement = self._site.replacement(dead.channel)
+            replacement = self._site.replacement(channel)
         except OSError as e:
             raise RunError(f"A worker {how}, and another cannot be started: {reason_of(e)}.") from e
-        number = self._workers.index(dead)
-        self._workers[number : number + 1] = [] if replacement is None else [self._new(replacement)]
-        if not self._workers:
+        if replacement is not None:
+            self._welcome(replacement)
+        elif not self._workers:
             logger.warning("No worker is left; the run waits for nodes to join.")
-        return [unit for unit in reversed(dead.units) if not unit.workers]
 
-    def _new(self, channel: Channel) -> _Worker:
+    def _welcome(self, channel: Channel) -> None:
+        """Tell a new worker what it is for."""
         channel.send(self._start)
         if self._population is not None:
             channel.send(self._population)
-        return _Worker(channel)
+        self._workers[channel] = _Worker(channel, next(self._numbers))
 
     def _log_output(self, line: str) -> None:
         """Log what an environment or a library prints, each line once: every slot of every worker repeats it."""
