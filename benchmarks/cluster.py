@@ -8,6 +8,7 @@ what else the machine does, the simulated nodes among it, counts little.
 from __future__ import annotations
 
 import contextlib
+import functools
 import heapq
 import itertools
 import os
@@ -177,9 +178,14 @@ class Sleeper:
     def __init__(self, node: SleepingNode, number: int, size: int, life: float) -> None:
         self._node, self._number, self._size, self._life = node, number, size, life
         self._free = 0.0
+        self._dropped = 0
 
     def say(self, message: Message) -> None:
         self._node._said.put(nodes.Said(self._number, "message", message))
+
+    def _lived(self, answer: Message, dropped: int) -> None:
+        if dropped == self._dropped:
+            self.say(answer)
 
     def send(self, message: Message) -> bool:
         if message.kind == "start":
@@ -188,11 +194,12 @@ class Sleeper:
             for life, _ in read_live(message):
                 self._free = max(self._free, time.monotonic()) + self._life
                 answer = lived_message([Outcome(life.member, life.number, float(life.world), 1000, 1.0)])
-                self._node.at(self._free, lambda answer=answer: self.say(answer))
+                self._node.at(self._free, functools.partial(self._lived, answer, self._dropped))
         elif message.kind == "sum":
             wanted = read_sum(message)
             self.say(summed_message(wanted.unit, np.ones(self._size, np.float32)))
         elif message.kind == "drop":
+            self._dropped, self._free = self._dropped + 1, 0.0
             self.say(Message("dropped"))
         return True
 
