@@ -212,6 +212,7 @@ CHANGED: dict[str, tuple[Any, str]] = {
     "rule": ("oja", "oja"),
     "static": (True, ""),
     "initial_weights": ("ones", "ones"),
+    "normalise_observations": (True, ""),
     "normaliser": ("l2", "l2"),
     "hidden": ((5, 4), "5,4"),
     "activation": ("relu", "relu"),

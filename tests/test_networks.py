@@ -129,7 +129,7 @@ def check_life(network: Network, observations: np.ndarray, scale: float, toleran
         seen = np.stack([rng.permuted(observation), observation, rng.permuted(observation)])
         lived = one_step(plasticity, state, seen)
         state = lived.state
-        for ours, theirs in zip(lived.activities, activities, strict=True):
+        for ours, theirs in zip(lived.seen.activities, activities, strict=True):
             np.testing.assert_allclose(ours[1], theirs, atol=tolerance * max(1, np.abs(theirs).max()))
         for layer, theirs in zip(state.layers, updated, strict=True):
             np.testing.assert_allclose(layer.weights[1], theirs, atol=tolerance * max(1, np.abs(theirs).max()))
@@ -284,8 +284,9 @@ def test_a_life_does_not_depend_on_its_place(encoder: Any, rule: str) -> None:
         genome = network.unflatten(jnp.asarray(flat[order]))
         plasticity, state = network.express(genome), network.init(genome, keys[order])
         for observation in observations:
-            state, activities, *_ = one_step(plasticity, state, observation[order])
-        return [np.asarray(activities[-1]), np.asarray(state.layers[0].weights)]
+            lived = one_step(plasticity, state, observation[order])
+            state = lived.state
+        return [np.asarray(lived.seen.activities[-1]), np.asarray(state.layers[0].weights)]
 
     order = rng.permutation(lives)
     for straight, permuted in zip(live(np.arange(lives)), live(order), strict=True):
@@ -324,7 +325,7 @@ def test_float16_lives_as_float32_does() -> None:
         def one(state: State, observation: jax.Array) -> tuple[State, jax.Array]:
             lived = step(network, LARGEST, plasticity, state, observation)
             assert all(layer.raw.dtype == layer.scale.dtype == jnp.float32 for layer in lived.state.layers)
-            return lived.state, lived.activities[-1]
+            return lived.state, lived.seen.activities[-1]
 
         newborn = network.init(genome, jax.random.split(key, lives))
         return np.asarray(jax.jit(lambda state: jax.lax.scan(one, state, inputs)[1])(newborn))
@@ -360,7 +361,7 @@ def test_outputs_that_are_not_finite_are_their_lifes_own_affair() -> None:
     lived = compiled_step(network)(network.express(genome), newborn, np.ones((2, 2), np.float32))
     assert lived.finite.tolist() == [True, False]
     assert lived.action.tolist() == [2, 0]
-    np.testing.assert_array_equal(lived.activities[-1], [[1, 2, 3], [1, 2, np.inf]])
+    np.testing.assert_array_equal(lived.seen.activities[-1], [[1, 2, 3], [1, 2, np.inf]])
 
 
 def test_zero_weights_stay_zero() -> None:

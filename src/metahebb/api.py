@@ -16,7 +16,6 @@ from metahebb.agents import Agent, load_agent, with_code_found
 from metahebb.assembly import configure, network_of, settings_from, task_of
 from metahebb.configuration import SEED, SETTINGS, Configuration, read_configuration
 from metahebb.errors import RunError, UsageError, quoted
-from metahebb.evolution.checkpoints import Checkpoint
 from metahebb.evolution.evosax_strategies import EvosaxStrategy
 from metahebb.evolution.runs import Run, create_run, open_run
 from metahebb.evolution.strategies import Strategy
@@ -24,6 +23,7 @@ from metahebb.evolution.training import (
     Ending,
     Observer,
     evolve,
+    first_checkpoint,
     live_agent,
     lives_per_member,
     start_of,
@@ -33,6 +33,7 @@ from metahebb.evolution.workers import Workers, how_many, on_accelerator
 from metahebb.files import user_path
 from metahebb.lifetimes.lives import FAULTS, Life, Outcome, life_of, why_diverged
 from metahebb.networks import Network
+from metahebb.perturbations import Perturbation, perturbations_for
 from metahebb.resources import (
     Need,
     check_memory,
@@ -159,7 +160,7 @@ def new_run(
     strategy = _checked_strategy(configuration, made, network, workers, agent)
     if made.trial is not None:
         configuration = dataclasses.replace(configuration, **made.trial())
-    first = Checkpoint(0, strategy.init())
+    first = first_checkpoint(strategy, network, agent)
     return create_run(configuration, None if run is None else user_path("--run", run), first)
 
 
@@ -349,6 +350,7 @@ def evaluate(
     morphology: str | None = None,
     simulator: str | None = None,
     random_rules: bool = False,
+    perturb: Sequence[str | Perturbation] = (),
     imports: Sequence[str] = (),
     trust_code: bool = False,
     workers: int | None = None,
@@ -359,7 +361,8 @@ def evaluate(
     The same ``seed`` gives the same lives (worlds and initial weights) for every agent. With ``random_rules`` each life
     has genes of its own instead, drawn as those that the agent's evolution began with. A task with bodies lives in
     ``morphology``, by default the first that the agent was evolved in; ``simulator`` chooses another of the task's
-    simulators. ``imports`` and ``trust_code`` are as for ``load``.
+    simulators. ``perturb`` disturbs every life, such as ``["zero-weights@300"]`` (``metahebb.perturbations``).
+    ``imports`` and ``trust_code`` are as for ``load``.
     """
     workers, _ = check_resources(workers, None)
     lives, seed = Whole(1).read("lives", lives), SEED.read("seed", seed)
@@ -367,7 +370,8 @@ def evaluate(
     waiting = needs_of_lives("lives", lives, lives, "lower --lives")
     check_memory([*waiting, *needs_of_pool(agent.configuration, agent.task, agent.network, workers)])
     fresh = [life_of(0, number, seed, Stream.EVALUATION, body=agent.body) for number in range(lives)]
-    with Workers(agent.configuration, workers) as pool:
+    variant = perturbations_for(perturb, agent.task, agent.network)
+    with Workers(agent.configuration, workers, variants=[variant]) as pool:
         pool.wait()
         began = time.monotonic()
         outcomes = (
@@ -402,7 +406,8 @@ def live_randomly(
 
 def random_genome(agent: Agent, seed: int, number: int) -> np.ndarray:
     """One of the genomes that the agent's evolution might have started from, float32 [parameters]."""
-    return start_of(dataclasses.replace(agent.configuration, seed=seed), agent.network).genome(number)
+    evolved = start_of(dataclasses.replace(agent.configuration, seed=seed), agent.network).genome(number)
+    return np.concatenate([evolved, agent.genome[agent.network.evolved_parameters :]])
 
 
 def evaluation_of(outcomes: Sequence[Outcome], seconds: float) -> Evaluation:

@@ -15,6 +15,7 @@ changed by ``learn``: whoever lives a network hands its state on whole.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ import numpy as np
 from metahebb.encoders import Encoder
 from metahebb.initial_weights import CO_EVOLVED, INITIAL_WEIGHTS
 from metahebb.normalisers import NORMALISERS
+from metahebb.observations import FARTHEST
 from metahebb.rules import Rule
 from metahebb.stages import stage
 
@@ -75,6 +77,8 @@ class Plasticity(NamedTuple):
     filters: Mapping[str, jax.Array]
     coefficients: tuple[tuple[jax.Array, ...], ...]
     """For each layer the arguments of its rule, or the a, b, c, d of a bilinear one (``Rule.terms``), as stored."""
+    senses: tuple[jax.Array, ...] = ()
+    """Where observations are normalised, their mean and deviation, float32 [lives, inputs] each"""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,8 @@ class Network:
     output_activation: str = "linear"
     initial_weights: str = "uniform"
     normaliser: str = "max-abs"
+    normalise_observations: bool = False
+    """by the mean and the deviation that the genome has behind what is evolved (``observations``)"""
     coefficients: str = "float32"
     """How a life stores them. As float16 they have three digits, end at ±65,504, and vanish below 3e-8."""
 
@@ -109,19 +115,27 @@ class Network:
 
     @property
     def genome(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each part of a genome, in the order of the flat genome: synapses' genes first."""
+        """The shape of each part of a genome, in the order of the flat genome: synapses' genes first.
+
+        Behind what is evolved comes, where observations are normalised, what evolution has observed.
+        """
         parts: dict[str, tuple[int, ...]] = {
             f"layers.{i}.{gene}": layer for i, layer in enumerate(self.layers) for gene in self.genes
         }
         parts |= self.encoder.filters
         if self.initial_weights == CO_EVOLVED and self.rule is not None:
             parts |= {f"initial.{i}": layer for i, layer in enumerate(self.layers)}
-        return parts
+        return parts | dict.fromkeys(self._senses, (self.encoder.features,))
 
     @property
     def parameters(self) -> int:
         """The size of the flat genome."""
         return sum(math.prod(shape) for shape in self.genome.values())
+
+    @property
+    def evolved_parameters(self) -> int:
+        """How many of them, from the first on, evolution searches."""
+        return self.parameters - len(self._senses) * self.encoder.features
 
     @property
     def synaptic_parameters(self) -> int:
@@ -150,11 +164,12 @@ class Network:
     def express(self, genome: Genome) -> Plasticity:
         """What the lives of these genomes will read at every step."""
         filters = {name: genome[name] for name in self.encoder.filters}
+        senses = tuple(genome[name] for name in self._senses)
         if self.rule is None:
-            return Plasticity(filters, ())
+            return Plasticity(filters, (), senses)
         per_layer = [[genome[f"layers.{i}.{gene}"] for gene in self.genes] for i in range(len(self.layers))]
         folded = [jax.vmap(self.rule.terms)(*c) if self._folds else c for c in per_layer]
-        return Plasticity(filters, tuple(tuple(self._stored(c) for c in layer) for layer in folded))
+        return Plasticity(filters, tuple(tuple(self._stored(c) for c in layer) for layer in folded), senses)
 
     def init(self, genome: Genome, keys: jax.Array) -> State:
         """The state that lives begin with: PRNG keys [lives]."""
@@ -164,23 +179,19 @@ class Network:
         if self.initial_weights == CO_EVOLVED:
             raw = [genome[f"initial.{i}"] for i in range(len(self.layers))]
         else:
-            sample = INITIAL_WEIGHTS[self.initial_weights]
-
-            def draw(i: int, layer: tuple[int, int]) -> jax.Array:
-                def one(key: jax.Array) -> jax.Array:
-                    return sample(jax.random.fold_in(key, i), layer)
-
-                return jax.vmap(one)(keys)
-
-            raw = [draw(i, layer) for i, layer in enumerate(self.layers)]
+            raw = [jax.vmap(functools.partial(self.draw, i))(keys) for i in range(len(self.layers))]
         # Weights are normalised after updates only: the first forward pass sees them as they were drawn.
         scales = [NORMALISERS[self.normaliser](w)[1] for w in raw]
         layers = (Layer(w, None if s is None else jnp.ones_like(s)) for w, s in zip(raw, scales, strict=True))
         return State(tuple(layers), age)
 
+    def draw(self, layer: int, key: jax.Array) -> jax.Array:
+        """A layer's random weights [inputs, outputs] for one life, of its key."""
+        return INITIAL_WEIGHTS[self.initial_weights](jax.random.fold_in(key, layer), self.layers[layer])
+
     def act(self, plasticity: Plasticity, state: State, observation: jax.Array) -> tuple[jax.Array, ...]:
         """The forward pass: observations [lives, …] → activities of all neurons, inputs first, layer by layer."""
-        activities = [self.encoder(plasticity.filters, observation)]
+        activities = [self._normalised(plasticity, self.encoder(plasticity.filters, observation))]
         for i, layer in enumerate(state.layers):
             # Accelerators would round to fewer bits than float32 has.
             total = jnp.einsum("li,lij->lj", activities[-1], layer.raw, precision=jax.lax.Precision.HIGHEST)
@@ -190,21 +201,52 @@ class Network:
             activities.append(ACTIVATIONS[self.output_activation if last else self.activation](total))
         return tuple(activities)
 
-    def learn(self, plasticity: Plasticity, state: State, activities: tuple[jax.Array, ...]) -> State:
-        """The state after a step: every synapse changed by its own rule, each layer then normalised."""
+    def _normalised(self, plasticity: Plasticity, features: jax.Array) -> jax.Array:
+        """The input neurons [lives, inputs] as deviations from their mean, where the network normalises."""
+        if not plasticity.senses:
+            return features
+        mean, deviation = plasticity.senses
+        return jnp.clip((features - mean) / deviation, -FARTHEST, FARTHEST)
+
+    def learn(
+        self,
+        plasticity: Plasticity,
+        state: State,
+        activities: tuple[jax.Array, ...],
+        rates: tuple[jax.Array, ...] | None = None,
+    ) -> State:
+        """The state after a step: every synapse changed by its own rule, each layer then normalised.
+
+        ``rates``, float32 [lives] of each layer, multiply the changes; what has a rate of 0 stays exactly as it is.
+        """
         layers = state.layers
         if self.rule is not None:
-            each = zip(layers, plasticity.coefficients, pairwise(activities), strict=True)
+            factors = (None,) * len(layers) if rates is None else rates
+            each = zip(layers, plasticity.coefficients, pairwise(activities), factors, strict=True)
             # A stage, so that float16 coefficients are converted to float32 at each step as they are read: XLA would
             # convert them all before a loop of steps, and then read twice as much memory at each.
-            layers = tuple(stage(self._update, layer, coefficients, *ends) for layer, coefficients, ends in each)
+            layers = tuple(
+                stage(self._update, layer, coefficients, *ends, *(() if rate is None else (rate,)))
+                for layer, coefficients, ends, rate in each
+            )
         return state._replace(layers=layers, age=state.age + 1)
 
-    def _update(self, layer: Layer, coefficients: tuple[jax.Array, ...], pre: jax.Array, post: jax.Array) -> Layer:
+    def _update(
+        self,
+        layer: Layer,
+        coefficients: tuple[jax.Array, ...],
+        pre: jax.Array,
+        post: jax.Array,
+        rate: jax.Array | None = None,
+    ) -> Layer:
         """A layer after a step with activities [lives, inputs] and [lives, outputs] on its ends."""
         read = [coefficient.astype(jnp.float32) for coefficient in coefficients]
         changed = jax.vmap(self._changed)(layer.weights, pre[:, :, None], post[:, None, :], *read)
-        return Layer(*NORMALISERS[self.normaliser](changed))
+        if rate is None:
+            return Layer(*NORMALISERS[self.normaliser](changed))
+        slower = layer.weights + rate[:, None, None] * (changed - layer.weights)
+        learned = Layer(*NORMALISERS[self.normaliser](slower))
+        return jax.tree.map(lambda new, old: jnp.where(rate[:, None, None] == 0, old, new), learned, layer)
 
     def _changed(self, weight: jax.Array, pre: jax.Array, post: jax.Array, *read: jax.Array) -> jax.Array:
         """One life's weights [inputs, outputs] with their change, from pre [inputs, 1] and post [1, outputs]."""
@@ -219,6 +261,11 @@ class Network:
         dtype = STORAGE[self.coefficients]
         largest = float(np.finfo(dtype).max)
         return jnp.clip(coefficient, -largest, largest).astype(dtype)
+
+    @property
+    def _senses(self) -> tuple[str, ...]:
+        """The names of the genome's parts that are not evolved."""
+        return ("observation.mean", "observation.deviation") if self.normalise_observations else ()
 
     @property
     def _folds(self) -> bool:

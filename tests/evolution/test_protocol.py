@@ -95,9 +95,11 @@ def test_a_recorded_life(layers: int, picture: bool) -> None:
     activities = tuple(np.full(i + 1, i, np.float32) for i in range(layers + 1))
     weights = tuple(np.full((i + 1, i + 2), i, np.float32) for i in range(layers))
     frame = np.arange(24, dtype=np.uint8).reshape(2, 4, 3) if picture else None
-    moment = Moment(7, -0.1, activities, weights, frame)
+    observation, action = np.arange(6, dtype=np.uint8), np.ones(2, np.float32)
+    moment = Moment(7, -0.1, observation, action, activities, weights, frame)
     read = protocol.read_moment(sent(protocol.moment_message(moment)))
     assert (read.step, read.reward) == (7, -0.1)
-    for ours, theirs in zip(read.activities + read.weights, activities + weights, strict=True):
+    ours_all = (read.observation, read.action, *read.activities, *read.weights)
+    for ours, theirs in zip(ours_all, (observation, action, *activities, *weights), strict=True):
         assert (ours.dtype, ours.tolist()) == (theirs.dtype, theirs.tolist())
     assert (None if read.frame is None else read.frame.tolist()) == (None if frame is None else frame.tolist())

@@ -16,6 +16,7 @@ A worker that cannot go on says ``failed``, and all say ``beat`` every second (`
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from metahebb.evolution.messages import Message
 from metahebb.evolution.populations import FilterScale, MirroredPopulation
 from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.lifetimes.slots import Moment
+from metahebb.perturbations import Perturbation
 
 __all__ = [
     "Start",
@@ -58,29 +60,37 @@ class Start(NamedTuple):
     """whether its world makes pictures"""
     slots: int | None
     """how many; None for as many as the task says"""
+    variants: Sequence[Sequence[Perturbation | str]] = ((),)
+    """what may disturb lives (``Life.variant``)"""
+    keep_rewards: bool = False
+    """whether outcomes have the reward of each step"""
 
 
 def start_message(start: Start) -> Message:
     """The first message of all."""
-    return Message("start", {**start._asdict(), "configuration": start.configuration.to_json()})
+    variants = [[str(perturbation) for perturbation in variant] for variant in start.variants]
+    configuration = start.configuration.to_json()
+    return Message("start", {**start._asdict(), "configuration": configuration, "variants": variants})
 
 
 def read_start(message: Message) -> Start:
-    """What a ``start`` says."""
+    """What a ``start`` says; variants are texts, since only the world knows all kinds of perturbations."""
     configuration = configuration_from_json(message.fields["configuration"], "the parent's message")
-    return Start(configuration, message.fields["render"], message.fields["slots"])
+    variants = tuple(tuple(variant) for variant in message.fields["variants"])
+    return Start(**{**message.fields, "configuration": configuration, "variants": variants})
 
 
 def population_message(population: MirroredPopulation) -> Message:
     """The population that lives without genomes belong to, from now on."""
     fields = {name: getattr(population, name) for name in ("sigma", "seed", "generation", "filter_scale")}
-    return Message("population", fields, {"mean": population.mean})
+    return Message("population", fields, {"mean": population.mean, "fixed": population.fixed})
 
 
 def read_population(message: Message) -> MirroredPopulation:
     """What a ``population`` says."""
+    mean, fixed = (message.arrays[name].copy() for name in ("mean", "fixed"))
     filter_scale = FilterScale(*message.fields["filter_scale"])
-    return MirroredPopulation(message.arrays["mean"].copy(), **{**message.fields, "filter_scale": filter_scale})
+    return MirroredPopulation(mean, **{**message.fields, "filter_scale": filter_scale}, fixed=fixed)
 
 
 def live_message(lives: Sequence[Life], genomes: np.ndarray | None = None) -> Message:
@@ -108,12 +118,26 @@ def read_live(message: Message) -> list[tuple[Life, np.ndarray | None]]:
 
 def lived_message(outcomes: Sequence[Outcome]) -> Message:
     """What came of lives."""
-    return Message("lived", {"outcomes": outcomes})
+    rewards = [outcome.rewards for outcome in outcomes if outcome.rewards is not None]
+    sensed = [outcome.sensed for outcome in outcomes if outcome.sensed is not None]
+    fields = {"outcomes": [outcome._replace(rewards=None, sensed=None) for outcome in outcomes]}
+    arrays = {"rewards": np.concatenate(rewards)} if rewards else {}
+    return Message("lived", fields, arrays | ({"sensed": np.stack(sensed)} if sensed else {}))
 
 
 def read_lived(message: Message) -> list[Outcome]:
     """The outcomes of a ``lived``."""
-    return [Outcome(*values) for values in message.fields["outcomes"]]
+    outcomes = [Outcome(*values) for values in message.fields["outcomes"]]
+    if "sensed" in message.arrays:
+        sensed = message.arrays["sensed"]
+        outcomes = [its._replace(sensed=sums.copy()) for its, sums in zip(outcomes, sensed, strict=True)]
+    if "rewards" not in message.arrays:
+        return outcomes
+    ends = itertools.accumulate(outcome.steps for outcome in outcomes)
+    rewards = message.arrays["rewards"]
+    return [
+        its._replace(rewards=rewards[end - its.steps : end].copy()) for its, end in zip(outcomes, ends, strict=True)
+    ]
 
 
 class Sum(NamedTuple):
@@ -160,7 +184,8 @@ def read_record(message: Message) -> tuple[np.ndarray, Life]:
 
 def moment_message(moment: Moment) -> Message:
     """One step of a recorded life."""
-    arrays = {f"activities.{i}": activities for i, activities in enumerate(moment.activities)}
+    arrays = {"observation": moment.observation, "action": moment.action}
+    arrays |= {f"activities.{i}": activities for i, activities in enumerate(moment.activities)}
     arrays |= {f"weights.{i}": weights for i, weights in enumerate(moment.weights)}
     if moment.frame is not None:
         arrays["frame"] = moment.frame
@@ -174,7 +199,8 @@ def read_moment(message: Message) -> Moment:
     activities, weights = (
         tuple(array for name, array in arrays.items() if name.startswith(part)) for part in ("activities.", "weights.")
     )
-    return Moment(fields["step"], fields["reward"], activities, weights, arrays.get("frame"))
+    observation, action = arrays["observation"], arrays["action"]
+    return Moment(fields["step"], fields["reward"], observation, action, activities, weights, arrays.get("frame"))
 
 
 def _life(values: Sequence[int | str | Sequence[int]]) -> Life:

@@ -26,6 +26,7 @@ from metahebb.evolution.protocol import (
 from metahebb.evolution.supervision import LIVING, Work
 from metahebb.lifetimes import make_slots
 from metahebb.lifetimes.lives import Life
+from metahebb.perturbations import parse_perturbation
 
 __all__ = ["serve"]
 
@@ -51,7 +52,9 @@ class _Server:
         task = task_of(start.configuration)
         task = dataclasses.replace(task, slots=start.slots or task.slots)
         network = network_of(start.configuration, task)
-        self._slots = make_slots(network, task, task.make_world(task.slots, start.render))
+        world = task.make_world(task.slots, start.render)
+        variants = [tuple(parse_perturbation(text, world.conditions) for text in variant) for variant in start.variants]
+        self._slots = make_slots(network, task, world, variants, start.keep_rewards)
         work.steps, work.seeds = lambda: self._slots.steps, lambda: self._slots.seeds
         self._render = start.render
         self._answer = answer

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -29,9 +30,10 @@ from metahebb.files import writing
 from metahebb.initial_weights import leaves_nothing
 from metahebb.lifetimes.lives import FAULTS, NETWORK, Life, Outcome, life_of, why_diverged
 from metahebb.networks import Network
+from metahebb.observations import Sensed
 from metahebb.seeds import Stream
 
-__all__ = ["Ending", "Observer", "evolve", "fitness_of", "lives_of", "strategy_of"]
+__all__ = ["Ending", "Observer", "evolve", "first_checkpoint", "fitness_of", "lives_of", "strategy_of"]
 
 logger = logging.getLogger("metahebb")
 
@@ -97,7 +99,7 @@ def evolve(
     network = network_of(c, task_of(c))
     _warn_of_zeros(network)
     strategy = strategy_of(c, network)
-    now = run.newest(strategy) or _first_checkpoint(run, strategy)
+    now = run.newest(strategy) or _first_checkpoint(run, strategy, network)
     diary = _Diary(run, now.generation)
     observer.started(run, now.generation, network)
     reason = _reason_to_end(c, now)
@@ -132,11 +134,12 @@ def _generation(
     c = run.configuration
     began = time.monotonic()
     population, asked = strategy.ask(now.state, now.generation)
-    outcomes = list(live(pool, c, population, now.generation, observer))
+    outcomes = list(live(pool, c, _sensing(population, now.sensed), now.generation, observer))
     living = time.monotonic() - began
     fitness, metrics = fitness_of(outcomes, c)
     _check_environment(outcomes, now.generation)
     after = _told(pool, strategy, now._replace(state=asked), population, fitness)
+    after = after._replace(sensed=_sensed_after(now.sensed, outcomes))
     _check_mean(c, strategy, after)
     late = time.monotonic() >= deadline
     metrics |= _search_metrics(strategy, now.state, after.state)
@@ -174,11 +177,29 @@ def _validated_late(
     return after
 
 
-def _first_checkpoint(run: Run, strategy: Strategy) -> Checkpoint:
+def _first_checkpoint(run: Run, strategy: Strategy, network: Network) -> Checkpoint:
     """For a run without any, as earlier versions made them; it is written."""
-    first = Checkpoint(0, strategy.init())
+    first = first_checkpoint(strategy, network)
     checkpoints.save(run.checkpoints, first, run.configuration)
     return first
+
+
+def _sensing(population: Population, sensed: Sensed | None) -> Population:
+    """The population with what has been observed so far behind each genome, where networks normalise observations."""
+    if sensed is None:
+        return population
+    normalisation = sensed.normalisation
+    if isinstance(population, MirroredPopulation):
+        return dataclasses.replace(population, fixed=normalisation)
+    return np.concatenate([population, np.tile(normalisation, (len(population), 1))], axis=1)
+
+
+def _sensed_after(before: Sensed | None, outcomes: Sequence[Outcome]) -> Sensed | None:
+    """What has been observed after a generation, whose lives may have ended in any order."""
+    if before is None:
+        return None
+    ordered = sorted(outcomes, key=lambda outcome: (outcome.member, outcome.number))
+    return before.with_lives((its.steps, its.sensed) for its in ordered if its.sensed is not None)
 
 
 def _check_environment(outcomes: Sequence[Outcome], generation: int) -> None:
@@ -233,7 +254,12 @@ def _validated(
 
 def _agent_of(run: Run, strategy: Strategy, after: Checkpoint) -> Agent:
     """The agent at the search's mean."""
-    return Agent(run.configuration, strategy.mean(after.state), {"generation": after.generation - 1})
+    record: dict[str, Any] = {"generation": after.generation - 1}
+    genome = strategy.mean(after.state)
+    if after.sensed is not None:
+        genome = np.concatenate([genome, after.sensed.normalisation])
+        record["observed_steps"] = after.sensed.steps
+    return Agent(run.configuration, genome, record)
 
 
 def _scored(run: Run, agent: Agent, after: Checkpoint, score: float | None) -> tuple[Checkpoint, Metrics]:
@@ -316,18 +342,29 @@ def _warn_of_zeros(network: Network) -> None:
         )
 
 
+def first_checkpoint(strategy: Strategy, network: Network, agent: Agent | None = None) -> Checkpoint:
+    """Where a run begins: with nothing observed, or with what the evolution of an ``agent`` has."""
+    if not network.normalise_observations:
+        return Checkpoint(0, strategy.init())
+    sensed = Sensed.nothing(network.encoder.features)
+    if agent is not None:
+        sensed = Sensed.of(agent.record.get("observed_steps", 1), agent.genome[network.evolved_parameters :])
+    return Checkpoint(0, strategy.init(), sensed=sensed)
+
+
 def strategy_of(c: Configuration, network: Network, around: np.ndarray | None = None) -> Strategy:
     """The strategy that a configuration names, over the network's genomes.
 
     It starts from random genomes, or ``around`` one, float32 [parameters]. Raises UsageError for a strategy that cannot
     be used.
     """
+    parameters = network.evolved_parameters
     start = start_of(c, network, around)
     if c.strategy != "openai-es":
         check_strategy(c.strategy)
-        return EvosaxStrategy(c.strategy, c.strategy_options, network.parameters, c.population, c.seed, start.genome)
+        return EvosaxStrategy(c.strategy, c.strategy_options, parameters, c.population, c.seed, start.genome)
     return OpenAIES(
-        network.parameters,
+        parameters,
         network.synaptic_parameters,
         c.population,
         c.seed,
@@ -340,10 +377,11 @@ def strategy_of(c: Configuration, network: Network, around: np.ndarray | None = 
 
 
 def start_of(c: Configuration, network: Network, around: np.ndarray | None = None) -> StartingPopulation:
-    """The genomes that a configuration starts from: random, or ``around`` one, float32 [parameters]."""
+    """The evolved parts of the genomes that a configuration starts from: random, or ``around`` a genome."""
+    around = None if around is None else around[: network.evolved_parameters]
     synaptic = network.synaptic_parameters
     filter_scale = FilterScale(synaptic, synaptic + network.filter_parameters, c.filter_scale)
-    return StartingPopulation(network.parameters, c.seed, c.start, c.start_scale, filter_scale, around)
+    return StartingPopulation(network.evolved_parameters, c.seed, c.start, c.start_scale, filter_scale, around)
 
 
 def lives_of(c: Configuration, generation: int) -> Iterable[Sequence[Life]]:

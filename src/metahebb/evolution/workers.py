@@ -50,6 +50,7 @@ from metahebb.evolution.supervision import LOOK
 from metahebb.files import reason_of
 from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.lifetimes.slots import Moment
+from metahebb.perturbations import Perturbations
 from metahebb.worlds import TracedWorld
 
 __all__ = ["OutOfTimeError", "Workers"]
@@ -193,6 +194,7 @@ class Workers:
     """Workers for a configuration, here or on a cluster; a context manager that ends them.
 
     By default one per core, or on an accelerator so many that some begin lives while another advances its own.
+    ``variants`` are what may disturb lives (``Life.variant``); with ``keep_rewards`` outcomes have each step's reward.
     ``cluster`` is the address of a Ray cluster (see ``metahebb.evolution.cluster``).
     """
 
@@ -202,6 +204,8 @@ class Workers:
         workers: int | None = None,
         *,
         render: bool = False,
+        variants: Sequence[Perturbations] = ((),),
+        keep_rewards: bool = False,
         cluster: str | None = None,
     ) -> None:
         self.restarts = 0
@@ -226,7 +230,7 @@ class Workers:
         channels = self._site.open(lambda *said: self._inbox.put(said), self._log_output)
         # An accelerator advances all lives at once, a core as many as suit its caches.
         slots = math.ceil(configuration.population / len(channels)) if self._site.accelerated else None
-        self._start = start_message(Start(configuration, render, slots))
+        self._start = start_message(Start(configuration, render, slots, variants, keep_rewards))
         for channel in channels:
             self._welcome(channel)
 

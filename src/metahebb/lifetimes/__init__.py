@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from metahebb.errors import UsageError
 from metahebb.lifetimes.host import HostSlots
 from metahebb.lifetimes.slots import Slots
 from metahebb.lifetimes.traced import TracedSlots
 from metahebb.networks import Network
+from metahebb.perturbations import Perturbations
 from metahebb.tasks import Task
 from metahebb.worlds import HostWorld, TracedWorld
 
 __all__ = ["make_slots"]
 
 
-def make_slots(network: Network, task: Task, world: HostWorld | TracedWorld) -> Slots:
-    """The slots for a kind of world; raises UsageError for what is of neither."""
+def make_slots(
+    network: Network,
+    task: Task,
+    world: HostWorld | TracedWorld,
+    variants: Sequence[Perturbations] = ((),),
+    keep_rewards: bool = False,
+) -> Slots:
+    """The slots for a kind of world; raises UsageError for what is of neither.
+
+    ``variants`` are what may disturb lives: ``Life.variant`` says which. With ``keep_rewards`` outcomes have the reward
+    of each step.
+    """
     if isinstance(world, TracedWorld):
-        return TracedSlots(network, task, world)
+        return TracedSlots(network, task, world, variants, keep_rewards)
     if isinstance(world, HostWorld):
-        return HostSlots(network, task, world)
+        return HostSlots(network, task, world, variants, keep_rewards)
     raise UsageError(
         f"Task {task.name!r} made a world of class {type(world).__name__}, which is neither a HostWorld nor a "
         "TracedWorld of metahebb.worlds: derive it from one of them."

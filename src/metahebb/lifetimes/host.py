@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import jax
 import numpy as np
 
 from metahebb.lifetimes.lives import OBSERVATION, REWARD, Life, Outcome
-from metahebb.lifetimes.slots import Alone, Slots, compiler_options
+from metahebb.lifetimes.slots import Alone, Slots, compiler_options, normal_in
 from metahebb.lifetimes.step import Step, step
 from metahebb.networks import Network, Plasticity, State
+from metahebb.perturbations import UNDISTURBED, Disturbed, Perturbations, Program
 from metahebb.readouts import Readout
 from metahebb.tasks import Task
-from metahebb.worlds import HostWorld
+from metahebb.worlds import BODY, HostWorld
 
 __all__ = ["HostSlots"]
 
@@ -27,42 +29,57 @@ class HostSlots(Slots):
 
     STRETCH = 64
 
-    def __init__(self, network: Network, task: Task, world: HostWorld) -> None:
-        super().__init__(network, task)
+    def __init__(
+        self,
+        network: Network,
+        task: Task,
+        world: HostWorld,
+        variants: Sequence[Perturbations] = ((),),
+        keep_rewards: bool = False,
+    ) -> None:
+        super().__init__(network, task, variants, keep_rewards)
         self._world = world
-        self._step = _compiled_step(network, task.readout, recorded=False)
-        self._recorded_step = _compiled_step(network, task.readout, recorded=True)
+        self._compiled = functools.partial(_compiled_step, network, task.readout, normal_in(world))
+        self._conditions = [dict[str, float]() for _ in range(task.slots)]
         space = world.observation_space
         kept = space.dtype in (np.uint8, np.int64)
         self._observation = np.zeros((task.slots, *(space.shape or ())), space.dtype if kept else np.float32)
+        self._disturb(self._observation[0])
 
     def _begin(self, slot: int, life: Life) -> None:
         self._observation[slot] = self._world.reset(slot, life.world, life.body)
+        self._conditions[slot] = {}
 
     def advance(self) -> list[Outcome]:
         living = self.living
         for _ in range(self.STRETCH if len(living) else 0):
-            _, _, ended = self._live_a_step(self._step, living)
+            _, _, ended = self._live_a_step(living, recorded=False)
             if len(ended):
                 return [self._end(int(slot)) for slot in ended]
         return []
 
     def _live_alone(self, slot: int) -> Alone:
-        lived, rewards, ended = self._live_a_step(self._recorded_step, np.array([slot]))
-        assert lived.acted is not None
-        return Alone(lived.acted, lived.activities, float(rewards[0]), bool(len(ended)))
+        lived, rewards, ended = self._live_a_step(np.array([slot]), recorded=True)
+        assert lived.seen is not None
+        return Alone(lived.seen, float(rewards[0]), bool(len(ended)))
 
     def _picture(self, slot: int) -> np.ndarray:
         return self._world.render(slot)
 
-    def _live_a_step(self, compiled: _CompiledStep, living: np.ndarray) -> tuple[Step, np.ndarray, np.ndarray]:
+    def _live_a_step(self, living: np.ndarray, recorded: bool) -> tuple[Step, np.ndarray, np.ndarray]:
         """Step all networks, and the worlds of the ``living`` slots; the rewards of these, and those that ended.
 
         A life whose outputs are not finite ends without a step of its world, and its reward is NaN.
         """
         self._look_for_faults(living)
-        lived = compiled(self._plasticity, self._state, self._observation)
+        self._sense(living, self._observation[living])
+        perturbed = self._perturbed(living, 1)
+        compiled = self._compiled(self._program if perturbed else UNDISTURBED, recorded)
+        disturbed = self._disturbed if perturbed else None
+        lived = compiled(self._plasticity, self._state, self._observation, disturbed)
         self._state = lived.state
+        if self._disturbed is not None:
+            self._go_on_disturbing(living, lived)
         finite = np.asarray(lived.finite)[living]
         acting, ended = living[finite], living[~finite]
         rewards = np.full(len(living), np.nan)
@@ -78,7 +95,29 @@ class HostSlots(Slots):
                 ended = np.union1d(ended, acting[over])
         self._fitness[living] += rewards
         self._age[living] += 1
+        if self._rewards is not None:
+            for slot, reward in zip(living, rewards, strict=True):
+                self._keep(slot, reward[None])
         return lived, rewards, ended
+
+    def _go_on_disturbing(self, living: np.ndarray, lived: Step) -> None:
+        """Keep what perturbations remember, and give the world the conditions that they make."""
+        assert self._disturbed is not None
+        if lived.disturbed is not None:
+            self._disturbed = self._disturbed._replace(memory=lived.disturbed.memory)
+        changed = {name: np.asarray(values) for name, values in lived.conditions.items()}
+        for slot in living:
+            before = self._conditions[slot]
+            now = {name: float(values[slot]) for name, values in changed.items()}
+            # What no perturbation changes any more is normal again.
+            for name in before.keys() | now.keys():
+                normal = self._world.conditions[name].normal
+                value = now.get(name, normal)
+                if value != before.get(name, normal):
+                    self._world.set_condition(
+                        int(slot), name, self._program.body(int(value)) if name == BODY else value
+                    )
+            self._conditions[slot] = now
 
     def _look_for_faults(self, living: np.ndarray) -> None:
         """Note whose observations are not finite: what follows is not their network's fault."""
@@ -87,13 +126,17 @@ class HostSlots(Slots):
                 self._fault[slot] = OBSERVATION
 
 
-_CompiledStep = Callable[[Plasticity, State, np.ndarray], Step]
+_CompiledStep = Callable[[Plasticity, State, np.ndarray, Disturbed | None], Step]
+_Conditions: TypeAlias = tuple[tuple[str, float], ...]
+"""what is normal in a world, by name"""
 
 
 @functools.lru_cache(maxsize=16)
-def _compiled_step(network: Network, readout: Readout, recorded: bool) -> _CompiledStep:
-    def one_step(plasticity: Plasticity, state: State, observation: jax.Array) -> Step:
-        lived = step(network, readout, plasticity, state, observation)
-        return lived if recorded else lived._replace(acted=None)
+def _compiled_step(
+    network: Network, readout: Readout, conditions: _Conditions, program: Program, recorded: bool
+) -> _CompiledStep:
+    def one_step(plasticity: Plasticity, state: State, observation: jax.Array, disturbed: Disturbed | None) -> Step:
+        lived = step(network, readout, plasticity, state, observation, program, disturbed, dict(conditions))
+        return lived if recorded else lived._replace(seen=None)
 
     return jax.jit(one_step, donate_argnums=() if recorded else 1, compiler_options=dict(compiler_options()))

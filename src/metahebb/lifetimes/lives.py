@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import numpy as np
+
 from metahebb.seeds import Stream, words
 
 __all__ = ["FAULTS", "NETWORK", "OBSERVATION", "REWARD", "Life", "Outcome", "life_of", "why_diverged"]
@@ -37,6 +39,8 @@ class Life(NamedTuple):
     """the words of the JAX key of its initial weights"""
     body: str = ""
     """what it lives in, where its task has bodies"""
+    variant: int = 0
+    """which of the perturbations that its slots know disturb it (``Slots``)"""
 
 
 class Outcome(NamedTuple):
@@ -51,6 +55,10 @@ class Outcome(NamedTuple):
     """of its synapses' genes, which the search penalises"""
     fault: str = NETWORK
     """whose numbers ceased to be finite, where some did: one of ``FAULTS``"""
+    rewards: np.ndarray | None = None
+    """of its steps, float32 [steps], where they are kept"""
+    sensed: np.ndarray | None = None
+    """the sums of its observations and of their squares, float64 [2, features], where networks normalise"""
 
     @property
     def diverged(self) -> bool:
@@ -64,7 +72,7 @@ def why_diverged(outcomes: Iterable[Outcome]) -> str:
     return faults.most_common(1)[0][0]
 
 
-def life_of(member: int, number: int, seed: int, stream: Stream, *index: int, body: str = "") -> Life:
+def life_of(member: int, number: int, seed: int, stream: Stream, *index: int, body: str = "", variant: int = 0) -> Life:
     """The life with the seeds of a stream's index and its own number."""
     world, *key = (int(w) for w in words(seed, stream, *index, number, count=3))
-    return Life(member, number, world >> 1, (key[0], key[1]), body)
+    return Life(member, number, world >> 1, (key[0], key[1]), body, variant)

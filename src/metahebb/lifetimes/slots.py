@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from metahebb.lifetimes.lives import NETWORK, Life, Outcome
+from metahebb.lifetimes.step import Seen
 from metahebb.networks import Network, Plasticity, State
+from metahebb.perturbations import Disturbed, Perturbations, Program
 from metahebb.tasks import Task
+from metahebb.worlds import HostWorld, TracedWorld
 from metahebb.worlds.traced import put_life
 
 __all__ = ["Moment", "Slots", "compiler_options"]
@@ -30,6 +33,10 @@ class Moment(NamedTuple):
     step: int
     """counted from 0, as a network's age is"""
     reward: float
+    observation: np.ndarray
+    """as the network saw it"""
+    action: np.ndarray
+    """as the world was given it"""
     activities: tuple[np.ndarray, ...]
     """float32 [neurons] of each layer, inputs first"""
     weights: tuple[np.ndarray, ...]
@@ -41,10 +48,8 @@ class Moment(NamedTuple):
 class Alone(NamedTuple):
     """A step of a life that is lived alone, to be recorded."""
 
-    acted: State
-    """the networks of all slots as they acted"""
-    activities: tuple[jax.Array, ...]
-    """float32 [slots, neurons] of each layer"""
+    seen: Seen
+    """of all slots"""
     reward: float
     over: bool
 
@@ -55,8 +60,20 @@ class Slots(ABC):
     STRETCH: int
     """The steps of lives after which ``advance`` returns at the latest."""
 
-    def __init__(self, network: Network, task: Task) -> None:
+    def __init__(
+        self,
+        network: Network,
+        task: Task,
+        variants: Sequence[Perturbations] = ((),),
+        keep_rewards: bool = False,
+    ) -> None:
         self._network = network
+        self._program = Program.of(variants)
+        self._variants = [self._program.of_variant(variant) for variant in variants]
+        self._disturbed: Disturbed | None = None
+        features = network.encoder.features
+        self._sensed = np.zeros((task.slots, 2, features)) if network.normalise_observations else None
+        self._rewards: list[list[np.ndarray]] | None = [[] for _ in range(task.slots)] if keep_rewards else None
         self._place = _compiled_place(network)
         self._plasticity, self._state = _empty(network, task.slots)
         self._lives: list[Life | None] = [None] * task.slots
@@ -92,6 +109,14 @@ class Slots(ABC):
         )
         self._begin(slot, life)
         self._lives[slot] = life
+        if self._disturbed is not None:
+            row = (np.array(life.key, np.uint32), *self._variants[life.variant])
+            for leaf, values in zip(self._disturbed[:4], row, strict=True):
+                leaf[slot] = values
+        if self._rewards is not None:
+            self._rewards[slot] = []
+        if self._sensed is not None:
+            self._sensed[slot] = 0
         self._fitness[slot] = self._age[slot] = 0
         self._fault[slot] = NETWORK
         genes = genome[: self._network.synaptic_parameters]
@@ -118,9 +143,10 @@ class Slots(ABC):
         try:
             while not over:
                 age, lived = int(self._age[slot]), self._live_alone(slot)
-                activities = tuple(np.asarray(layer[slot]) for layer in lived.activities)
+                seen = jax.tree.map(lambda leaf: np.asarray(leaf[slot]), lived.seen)
                 picture = self._picture(slot) if render else None
-                yield Moment(age, lived.reward, activities, _weights(lived.acted, slot), picture)
+                weights = tuple(layer.weights for layer in seen.acted.layers)
+                yield Moment(age, lived.reward, seen.observation, seen.action, seen.activities, weights, picture)
                 over = lived.over
         finally:
             self._end(slot)
@@ -143,11 +169,47 @@ class Slots(ABC):
         assert life is not None
         self._lives[slot] = None
         fitness, age, mean_square = self._fitness[slot], self._age[slot], self._mean_square[slot]
-        return Outcome(life.member, life.number, float(fitness), int(age), float(mean_square), self._fault[slot])
+        rewards = None
+        if self._rewards is not None:
+            rewards = np.concatenate([np.zeros(0, np.float32), *self._rewards[slot]])
+        fault = self._fault[slot]
+        sensed = None if self._sensed is None else self._sensed[slot].copy()
+        return Outcome(life.member, life.number, float(fitness), int(age), float(mean_square), fault, rewards, sensed)
+
+    def _disturb(self, observation: np.ndarray | jax.Array) -> None:
+        """Make ready for perturbations, where there are any; ``observation`` is one of a life's."""
+        if self._program.entries:
+            empty = self._program.empty(len(self._lives), observation)
+            # To be written into.
+            self._disturbed = jax.tree.map(np.array, empty)
+
+    def _perturbed(self, living: np.ndarray, steps: int) -> bool:
+        """Whether one of the ``living`` is perturbed in the next so many steps, or something has to be remembered."""
+        if self._disturbed is None or self._program.remembers:
+            return self._disturbed is not None
+        age = self._age[living, None]
+        begun = np.asarray(self._disturbed.begin)[living] < age + steps
+        return bool((begun & (np.asarray(self._disturbed.end)[living] > age)).any())
+
+    def _sense(self, slots: np.ndarray | int, observations: np.ndarray) -> None:
+        """Add a step's observations of some slots, or one slot's of some steps, [slots or steps, …], to their sums."""
+        if self._sensed is not None:
+            seen = np.float64(observations).reshape(len(observations), -1)
+            sums = np.stack([seen, seen**2], axis=1)
+            self._sensed[slots] += sums if isinstance(slots, np.ndarray) else sums.sum(axis=0)
+
+    def _keep(self, slot: int, rewards: np.ndarray) -> None:
+        if self._rewards is not None:
+            self._rewards[slot].append(np.asarray(rewards, np.float32))
 
 
 def _weights(state: State, slot: int) -> tuple[np.ndarray, ...]:
     return tuple(np.asarray(layer.weights[slot]) for layer in state.layers)
+
+
+def normal_in(world: HostWorld | TracedWorld) -> tuple[tuple[str, float], ...]:
+    """What is normal in a world, by the names of its conditions."""
+    return tuple((name, condition.normal) for name, condition in world.conditions.items())
 
 
 @functools.cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from metahebb.lifetimes.lives import Life, Outcome
-from metahebb.lifetimes.slots import Alone, Slots, compiler_options
-from metahebb.lifetimes.step import step
+from metahebb.lifetimes.slots import Alone, Slots, compiler_options, normal_in
+from metahebb.lifetimes.step import Seen, step
 from metahebb.networks import Network, Plasticity, State
+from metahebb.perturbations import UNDISTURBED, Disturbed, Perturbations, Program
 from metahebb.readouts import Readout
 from metahebb.tasks import Task
 from metahebb.worlds import TracedWorld
@@ -40,10 +41,10 @@ class Lives(NamedTuple):
 class Stretch(NamedTuple):
     """What is seen of some steps; the steps are the first axis of every leaf."""
 
-    acted: State | None
-    """the networks as they acted; of a single step only, as the activities: no one asks for more"""
-    activities: tuple[jax.Array, ...]
-    """float32 [steps, lives, neurons] of each layer"""
+    seen: Seen | None
+    """of a single step only: no one asks for more"""
+    observed: jax.Array | None
+    """[steps, lives, …], where networks normalise observations"""
     rewards: jax.Array
     """float32 [steps, lives]; NaN where the network has diverged"""
     over: jax.Array
@@ -60,15 +61,27 @@ class TracedSlots(Slots):
     """Steps of a stretch. Each call costs 0.1 ms however few they are; but the longer a stretch is, the longer a slot
     whose life ends within it waits for its next, half a stretch on average."""
 
-    def __init__(self, network: Network, task: Task, world: TracedWorld) -> None:
-        super().__init__(network, task)
+    def __init__(
+        self,
+        network: Network,
+        task: Task,
+        world: TracedWorld,
+        variants: Sequence[Perturbations] = ((),),
+        keep_rewards: bool = False,
+    ) -> None:
+        super().__init__(network, task, variants, keep_rewards)
         self._world = world
-        self._stretch = _compiled_stretch(network, task.readout, world, self.STRETCH)
-        self._single = _compiled_stretch(network, task.readout, world, 1)
+        # Each is compiled when it is first called.
+        self._stretches = {
+            (length, program): _compiled_stretch(network, task.readout, world, length, program)
+            for length in (1, self.STRETCH)
+            for program in (UNDISTURBED, self._program)
+        }
         # Some life has to begin for the shapes to be known.
         one = world.reset(np.zeros(1, int))
         self._worlds: Begun = jax.tree.map(lambda leaf: jnp.repeat(leaf, task.slots, axis=0), one)
         self._newest: tuple[int, Begun] | None = None
+        self._disturb(one[1][0])
 
     def _begin(self, slot: int, life: Life) -> None:
         # The members of a mirrored pair begin in the same world, one after the other.
@@ -80,22 +93,29 @@ class TracedSlots(Slots):
         living = self.living
         if not len(living):
             return []
-        seen = self._run(self._stretch)
-        return [self._end(slot) for slot in self._account(living, seen)]
+        stretch = self._run(living, self.STRETCH)
+        return [self._end(slot) for slot in self._account(living, stretch)]
 
     def _live_alone(self, slot: int) -> Alone:
-        seen = self._run(self._single)
-        over = self._account(np.array([slot]), seen)
-        acted, activities = jax.tree.map(lambda leaf: leaf[0], (seen.acted, seen.activities))
-        return Alone(acted, activities, float(seen.rewards[0, slot]), bool(over))
+        living = np.array([slot])
+        stretch = self._run(living, 1)
+        over = self._account(living, stretch)
+        return Alone(jax.tree.map(lambda leaf: leaf[0], stretch.seen), float(stretch.rewards[0, slot]), bool(over))
 
     def _picture(self, slot: int) -> np.ndarray:
         return self._world.render(self._worlds[0], slot)
 
-    def _run(self, stretch: _Run) -> Stretch:
-        after, seen = stretch(self._plasticity, Lives(self._state, *self._worlds))
+    def _run(self, living: np.ndarray, length: int) -> Stretch:
+        """So many steps of all slots, of which the ``living`` matter."""
+        perturbed = self._perturbed(living, length)
+        run = self._stretches[length, self._program if perturbed else UNDISTURBED]
+        after, disturbed, stretch = run(
+            self._plasticity, Lives(self._state, *self._worlds), self._disturbed if perturbed else None
+        )
         self._state, self._worlds = after.state, (after.world, after.observation)
-        return seen
+        if self._disturbed is not None and disturbed is not None:
+            self._disturbed = self._disturbed._replace(memory=disturbed.memory)
+        return stretch
 
     def _account(self, living: np.ndarray, seen: Stretch) -> list[int]:
         """Add up the rewards of the ``living`` slots until a life is over; the slots whose lives are."""
@@ -106,29 +126,39 @@ class TracedSlots(Slots):
             steps = ends[0] + 1 if len(ends) else len(over)
             self._fitness[slot] += rewards[:steps, slot].sum(dtype=np.float64)
             self._age[slot] += steps
+            self._keep(slot, rewards[:steps, slot])
+            if seen.observed is not None:
+                self._sense(slot, np.asarray(seen.observed[:steps, slot]))
             if len(ends):
                 ended.append(slot)
         return ended
 
 
-_Run = Callable[[Plasticity, Lives], tuple[Lives, Stretch]]
+_Run = Callable[[Plasticity, Lives, Disturbed | None], tuple[Lives, Disturbed | None, Stretch]]
 
 
-def _compiled_stretch(network: Network, readout: Readout, world: TracedWorld, length: int) -> _Run:
+def _compiled_stretch(network: Network, readout: Readout, world: TracedWorld, length: int, program: Program) -> _Run:
     """So many steps of all lives."""
+    normal = dict(normal_in(world))
 
     @functools.partial(jax.jit, donate_argnums=1, compiler_options=dict(compiler_options()))
-    def stretch(plasticity: Plasticity, lives: Lives) -> tuple[Lives, Stretch]:
-        def live(lives: Lives, _: None) -> tuple[Lives, Stretch]:
-            lived = step(network, readout, plasticity, lives.state, lives.observation)
-            after = world.step(lives.world, lived.action)
+    def stretch(
+        plasticity: Plasticity, lives: Lives, disturbed: Disturbed | None
+    ) -> tuple[Lives, Disturbed | None, Stretch]:
+        def live(before: tuple[Lives, Disturbed | None], _: None) -> tuple[tuple[Lives, Disturbed | None], Stretch]:
+            lives, disturbed = before
+            lived = step(network, readout, plasticity, lives.state, lives.observation, program, disturbed, normal)
+            if lived.conditions:
+                after = world.step_under(lives.world, lived.action, lived.conditions)
+            else:
+                after = world.step(lives.world, lived.action)
             reward = jnp.where(lived.finite, after.reward, jnp.nan)
             over = after.ended | ~jnp.isfinite(reward)
-            seen = Stretch(lived.acted, lived.activities, reward, over)
-            if length > 1:
-                seen = seen._replace(acted=None, activities=())
-            return Lives(lived.state, after.state, after.observation), seen
+            observed = lives.observation if network.normalise_observations else None
+            seen = Stretch(lived.seen if length == 1 else None, observed, reward, over)
+            return (Lives(lived.state, after.state, after.observation), lived.disturbed), seen
 
-        return jax.lax.scan(live, lives, None, length=length)
+        (lives, disturbed), seen = jax.lax.scan(live, (lives, disturbed), None, length=length)
+        return lives, disturbed, seen
 
     return stretch

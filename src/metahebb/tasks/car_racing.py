@@ -15,6 +15,7 @@ The simulator is ours, written in JAX; ``--simulator gymnasium`` lives the same 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -69,6 +70,7 @@ class TracedLives(TracedWorld):
 
     def __init__(self) -> None:
         self._world = CarRacing()
+        self.conditions = self._world.conditions
         self.observation_space = self._world.observation_space
         self.action_space = self._world.action_space
 
@@ -80,14 +82,22 @@ class TracedLives(TracedWorld):
 
     def step(self, state: LifeState, action: jax.Array) -> TracedStep:
         """Advance all lives by one step."""
-        world, observation, reward, ended = self._world.step(state.world, action)
-        steps, bad = state.steps + 1, jnp.where(reward < 0, state.bad + 1, 0)
-        ended |= (steps >= STEPS) | (bad > PATIENCE)
-        return TracedStep(LifeState(world, steps, bad), observation, reward, ended)
+        return _counted(state, self._world.step(state.world, action))
+
+    def step_under(self, state: LifeState, action: jax.Array, conditions: Mapping[str, jax.Array]) -> TracedStep:
+        """Advance all lives by one step under other conditions."""
+        return _counted(state, self._world.step_under(state.world, action, conditions))
 
     def render(self, state: LifeState, slot: int) -> np.ndarray:
         """The original's big view, uint8 [400, 600, 3]."""
         return self._world.render(state.world, slot)
+
+
+def _counted(before: LifeState, after: TracedStep) -> TracedStep:
+    """A step of the world as one of the task: with its limit of steps and its early end."""
+    steps, bad = before.steps + 1, jnp.where(after.reward < 0, before.bad + 1, 0)
+    ended = after.ended | (steps >= STEPS) | (bad > PATIENCE)
+    return after._replace(state=LifeState(after.state, steps, bad), ended=ended)
 
 
 class HostLives(GymnasiumWorld):
@@ -130,6 +140,7 @@ def make(options: Options) -> Task:
         world,
         slots=SLOTS,
         frames_per_second=50,
+        longest=STEPS,
         settings={"population": 200, **IMAGE_SETTINGS},
         paper=paper,
     )

@@ -45,13 +45,13 @@ def make(name: str, options: Options) -> Task:
     try:
         encoder = encoder_for(stacked(reader_for(env.observation_space).space, options.frame_stack))
         readout = readout_for(env.action_space)
-        limited = own_limit(env)
+        limit = own_limit(env)
         threshold = env.spec.reward_threshold if env.spec is not None else None
         pictures = "rgb_array" in env.metadata.get("render_modes", ["rgb_array"])
         frames_per_second = float(env.metadata.get("render_fps") or 30) if pictures else None
     finally:
         env.close()
-    max_steps = options.max_steps or (None if limited else MAX_STEPS)
+    max_steps = options.max_steps or (None if limit else MAX_STEPS)
 
     def world(slots: int, render: bool = False) -> GymnasiumWorld:
         return GymnasiumWorld(
@@ -62,7 +62,7 @@ def make(name: str, options: Options) -> Task:
         )
 
     def trial() -> Mapping[str, Any]:
-        if options.max_steps is None and not limited:
+        if options.max_steps is None and not limit:
             output.info(
                 "Environment %r has no limit of steps: a life ends after %d if it has not by itself (--max-steps).",
                 identifier,
@@ -83,6 +83,7 @@ def make(name: str, options: Options) -> Task:
         world,
         target=threshold,
         frames_per_second=frames_per_second,
+        longest=max_steps or limit,
         settings=settings,
         trial=trial,
     )

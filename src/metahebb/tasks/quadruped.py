@@ -19,6 +19,7 @@ from metahebb.errors import UsageError, unknown
 from metahebb.tasks.task import ENVIRONMENTAL, Options, Task
 from metahebb.worlds import HostWorld
 from metahebb.worlds.quadruped import (
+    LIFE_ACTIONS,
     MORPHOLOGIES,
     BulletQuadruped,
     LifeProgress,
@@ -60,10 +61,14 @@ class QuadrupedLives(HostWorld):
         self.observation_space = world.observation_space
         self.action_space = world.action_space
         self._progress = begin_lives(slots)
+        self._bodies = ["standard"] * slots
+        if isinstance(world, MujocoQuadruped):
+            self.conditions = world.conditions
 
     def reset(self, slot: int, seed: int, body: str = "") -> np.ndarray:
         """Begin a life: the observation of the reset, after which the robot settles on the floor."""
-        observation = self.world.reset(slot, seed, morphology=parse_morphology(body or "standard"))
+        self._bodies[slot] = body or "standard"
+        observation = self.world.reset(slot, seed, morphology=parse_morphology(self._bodies[slot]))
         self.world.settle(slot)
         for all_lives, newborn in zip(self._progress, begin_lives(1), strict=True):
             all_lives[slot] = newborn[0]
@@ -76,6 +81,11 @@ class QuadrupedLives(HostWorld):
         for all_lives, stepped in zip(self._progress, followed, strict=True):
             all_lives[slots] = stepped
         return observations, progress, over
+
+    def set_condition(self, slot: int, name: str, value: float | str) -> None:
+        """Change a condition of MuJoCo's world (see ``HostWorld``); no body is the life's own."""
+        assert isinstance(self.world, MujocoQuadruped)
+        self.world.set_condition(slot, name, self._bodies[slot] if value == "" else value)
 
     def render(self, slot: int) -> np.ndarray:
         """The robot from the side, followed by the camera."""
@@ -147,6 +157,7 @@ def _task(
         slots=slots,
         settings={"normaliser": "none", "morphologies": TRAINING_BODIES},
         paper=published,
+        longest=LIFE_ACTIONS,
         bodies=tuple(MORPHOLOGIES),
         measured_in=measured_in,
         parse_body=parse_body,

@@ -58,6 +58,8 @@ class Task:
     """Pictures of its world for a film in real time; None where it makes no pictures."""
     target: float | None = None
     """The mean fitness at which the task counts as solved, where its makers name one."""
+    longest: int | None = None
+    """The steps after which its lives end at the latest, where that is known."""
     slots: int = 16
     """Lives that one worker lives at the same time; part of a run's identity, since it shapes the compiled code."""
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -14,7 +14,10 @@ What both kinds promise, and ``metahebb.testing.check_world`` tests:
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium
@@ -25,7 +28,21 @@ from metahebb.errors import UsageError
 if TYPE_CHECKING:
     import jax
 
-__all__ = ["HostWorld", "TracedStep", "TracedWorld"]
+__all__ = ["BODY", "Condition", "HostWorld", "TracedStep", "TracedWorld"]
+
+BODY = "body"
+"""the condition that is no number but a body's text"""
+
+
+class Condition(NamedTuple):
+    """Something about a world that can be changed in the middle of a life, by a perturbation of its name."""
+
+    text: str
+    """what it is, with its unit"""
+    normal: float = 1.0
+    """what it is unless it is changed"""
+    least: float = -math.inf
+    most: float = math.inf
 
 
 class TracedStep(NamedTuple):
@@ -45,6 +62,8 @@ class TracedWorld(ABC):
     observation_space: gymnasium.Space[Any]
     """of one life"""
     action_space: gymnasium.Space[Any]
+    conditions: Mapping[str, Condition] = MappingProxyType({})
+    """What perturbations may change, by name (``step_under``)"""
 
     @abstractmethod
     def reset(self, seeds: np.ndarray) -> tuple[Any, jax.Array]:
@@ -53,6 +72,10 @@ class TracedWorld(ABC):
     @abstractmethod
     def step(self, state: Any, action: jax.Array) -> TracedStep:
         """Advance all lives by one step; traced, and finite for lives that have already ended."""
+
+    def step_under(self, state: Any, action: jax.Array, conditions: Mapping[str, jax.Array]) -> TracedStep:
+        """``step``, with some of ``conditions`` as given: float32 [lives] each, by name."""
+        raise NotImplementedError
 
     def render(self, state: Any, slot: int) -> np.ndarray:
         """One of the lives as a picture, uint8 [height, width, 3]; a world without pictures leaves this out."""
@@ -65,6 +88,8 @@ class HostWorld(ABC):
     observation_space: gymnasium.Space[Any]
     """of one life"""
     action_space: gymnasium.Space[Any]
+    conditions: Mapping[str, Condition] = MappingProxyType({})
+    """What perturbations may change, by name (``set_condition``)"""
 
     @abstractmethod
     def reset(self, slot: int, seed: int, body: str = "") -> np.ndarray:
@@ -81,6 +106,10 @@ class HostWorld(ABC):
     def render(self, slot: int) -> np.ndarray:
         """The life in a slot as a picture, uint8 [height, width, 3]; a world without pictures leaves this out."""
         raise _no_pictures(self)
+
+    def set_condition(self, slot: int, name: str, value: float | str) -> None:
+        """Change one of ``conditions`` for the rest of a slot's life, or until it is changed again."""
+        raise NotImplementedError
 
     def close(self) -> None:  # noqa: B027
         """Free the simulator, where there is something to free; harmless when called twice."""

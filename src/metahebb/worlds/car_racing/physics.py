@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-__all__ = ["FPS", "HULL", "WHEELS", "WHEEL_HALF", "Action", "Car", "drive", "place"]
+__all__ = ["FPS", "HULL", "WHEELS", "WHEEL_HALF", "Action", "Car", "Conditions", "drive", "place"]
 
 FPS = 50
 STEP = 1.0 / FPS
@@ -154,18 +154,38 @@ def settle(car: Car) -> Car:
     return lax.while_loop(unsettled, sweep, (car, jnp.array(0), jnp.array(False)))[0]
 
 
-def drive(car: Car, action: Action, on_road: jax.Array) -> Car:
+class Conditions(NamedTuple):
+    """What may be other than the original; scalars."""
+
+    friction: jax.Array | float = 1.0
+    """a factor on the grip of the tyres"""
+    power: jax.Array | float = 1.0
+    """a factor on the engine's"""
+    side_force: jax.Array | float = 0.0
+    """on the hull, to the car's left, as a share of what four tyres hold on the road"""
+
+
+ORIGINAL = Conditions()
+
+
+def drive(car: Car, action: Action, on_road: jax.Array, conditions: Conditions = ORIGINAL) -> Car:
     """Move by one step. ``on_road`` bool [4]: the wheels on the road when the last step began."""
-    car, force = _roll(car, action, on_road)
+    car, force = _roll(car, action, on_road, conditions)
+    if conditions.side_force is not ORIGINAL.side_force:
+        left = rotate(car.angle[0], jnp.array([-1.0, 0.0]))
+        push = STEP / HULL_MASS * 4 * FRICTION_LIMIT * conditions.side_force
+        car = car._replace(velocity=car.velocity.at[0].add(push * left))
     car, limit = _solve_velocities(car, action, force)
     return _move(car, limit)
 
 
-def _roll(car: Car, action: Action, on_road: jax.Array) -> tuple[Car, jax.Array]:
+def _roll(car: Car, action: Action, on_road: jax.Array, conditions: Conditions) -> tuple[Car, jax.Array]:
     """Engine, brakes and the friction of the tyres: the wheels' rolling and the forces [4, 2] on them."""
     gas = car.gas + jnp.minimum(jnp.clip(action.gas, 0, 1) - car.gas, 0.1)
     driven = jnp.array([0.0, 0.0, 1.0, 1.0]) * gas
-    omega = car.omega + STEP * ENGINE_POWER * driven / WHEEL_MOMENT_OF_INERTIA / (jnp.abs(car.omega) + 5.0)
+    omega = car.omega + STEP * (ENGINE_POWER * conditions.power) * driven / WHEEL_MOMENT_OF_INERTIA / (
+        jnp.abs(car.omega) + 5.0
+    )
     # The original compares in double precision, where the float32 nearest to 0.9 is less than 0.9.
     braked = jnp.sign(omega) * jnp.maximum(jnp.abs(omega) - BRAKE_FORCE * jnp.maximum(action.brake, 0), 0)
     omega = jnp.where(action.brake > 0.9, 0.0, braked)
@@ -177,7 +197,7 @@ def _roll(car: Car, action: Action, on_road: jax.Array) -> tuple[Car, jax.Array]
     velocity = car.velocity[1:]
     along = STIFFNESS * (omega * WHEEL_R - jnp.sum(forward * velocity, -1))
     across = STIFFNESS * -jnp.sum(side * velocity, -1)
-    limit = FRICTION_LIMIT * jnp.where(on_road, 1.0, GRASS_FRICTION)
+    limit = FRICTION_LIMIT * conditions.friction * jnp.where(on_road, 1.0, GRASS_FRICTION)
     grip = jnp.minimum(1.0, limit / jnp.maximum(jnp.hypot(along, across), 1e-9))
     along, across = grip * along, grip * across
     omega -= STEP * along * WHEEL_R / WHEEL_MOMENT_OF_INERTIA

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import gymnasium
@@ -12,10 +14,10 @@ from gymnasium.utils import seeding
 from jax import lax
 
 from metahebb.stages import on_host
-from metahebb.worlds import TracedStep, TracedWorld
+from metahebb.worlds import Condition, TracedStep, TracedWorld
 from metahebb.worlds.car_racing import physics
 from metahebb.worlds.car_racing.frames import COLOURS, STATE_H, STATE_W, Scene, draw_frames
-from metahebb.worlds.car_racing.physics import Action, Car
+from metahebb.worlds.car_racing.physics import Action, Car, Conditions
 from metahebb.worlds.car_racing.texture import Texture, paint
 from metahebb.worlds.car_racing.tiles import NO_TILE, Tiles, Touch, lay_tiles, touch
 from metahebb.worlds.car_racing.track import MAX_TILES, PLAYFIELD, Track, draw_track
@@ -92,6 +94,16 @@ class CarRacing(TracedWorld):
     >>> state, frames, reward, ended = step(state, jnp.zeros((16, 3)))
     """
 
+    conditions = MappingProxyType(
+        {
+            "friction": Condition("The tyres' grip, as a factor", least=0),
+            "power": Condition("The engine's power, as a factor", least=0),
+            "side-force": Condition(
+                "A force on the car to its left, as a share of the grip of its four tyres on the road", 0.0
+            ),
+        }
+    )
+
     def __init__(
         self, *, continuous: bool = True, domain_randomize: bool = False, lap_complete_percent: float = 0.95
     ) -> None:
@@ -125,13 +137,20 @@ class CarRacing(TracedWorld):
 
         Raises ValueError for actions whose shape is not that of the lives'.
         """
+        return self.step_under(state, action, {})
+
+    def step_under(self, state: State, action: jax.Array, conditions: Mapping[str, jax.Array]) -> TracedStep:
+        """``step``, with some of ``conditions`` other than the original's: float32 [lives] each, by name."""
         shape = (*state.steps.shape, *(self.action_space.shape or ()))
         if action.shape != shape:
             raise ValueError(f"the actions have shape {action.shape}; they must be {shape}")
         unknown = jnp.isnan(action)
         action = jnp.where(unknown, 0, action)
         touched = touch(state.tiles, state.car)
-        car = jax.vmap(physics.drive)(state.car, self._controls(action), state.on_road)
+        under = {name.replace("-", "_"): values for name, values in conditions.items()}
+        car = jax.vmap(lambda car, action, on_road, under: physics.drive(car, action, on_road, Conditions(**under)))(
+            state.car, self._controls(action), state.on_road, under
+        )
         was_visited, was_count = state.visited, state.visited_count
         state = _mark(state, touched)._replace(car=car, on_road=touched.on_road, steps=state.steps + 1)
 

@@ -107,16 +107,16 @@ def _made(identifier: str, arguments: Mapping[str, Any], render: bool) -> Enviro
         raise UsageError(f"Environment {identifier!r} with ({given}) raised {raised(e)}") from e
 
 
-def own_limit(env: Environment) -> bool:
-    """Whether an environment says by itself after how many steps its lives end at most."""
+def own_limit(env: Environment) -> int | None:
+    """After how many steps an environment's lives end at most; None where it does not say so by itself."""
     spec = env.spec
-    if spec is not None and (spec.max_episode_steps or spec.kwargs.get("max_num_frames_per_episode")):
-        return True
+    if spec is not None and (limit := spec.max_episode_steps or spec.kwargs.get("max_num_frames_per_episode")):
+        return int(limit)
     while isinstance(env, gymnasium.Wrapper):
         if isinstance(env, TimeLimit):
-            return True
+            return int(env._max_episode_steps)
         env = env.env
-    return False
+    return None
 
 
 @contextlib.contextmanager

@@ -8,13 +8,17 @@ speed or more in the other.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import mujoco
 import numpy as np
 from mujoco import rollout
 
+from metahebb.worlds import BODY, Condition
 from metahebb.worlds.quadruped.kinematics import Pose, leg_lengths, mean_place, roll_pitch_yaw, sole_heights
 from metahebb.worlds.quadruped.life import SETTLING_STEPS
-from metahebb.worlds.quadruped.morphology import STANDARD, Morphology
+from metahebb.worlds.quadruped.morphology import STANDARD, Morphology, parse_morphology
 from metahebb.worlds.quadruped.mujoco_model import mujoco_model
 from metahebb.worlds.quadruped.observation import (
     ACTION_SPACE,
@@ -41,6 +45,14 @@ class MujocoQuadruped:
 
     observation_space = OBSERVATION_SPACE
     action_space = ACTION_SPACE
+    conditions: Mapping[str, Condition] = MappingProxyType(
+        {
+            "friction": Condition("The floor's friction, as a factor", least=0),
+            "motor-strength": Condition("The motors' torque, as a factor", least=0),
+            "side-force": Condition("A force on the torso to the robot's left at the start (+y), newtons", 0.0),
+            BODY: Condition("The body, such as front-left=1.0,0.25", 0.0),
+        }
+    )
 
     def __init__(self, slots: int) -> None:
         standard = mujoco_model(STANDARD)
@@ -49,6 +61,7 @@ class MujocoQuadruped:
         self._scratch = mujoco.MjData(standard)
         self._morphologies = [STANDARD] * slots
         self._models = [standard] * slots
+        self._friction, self._strength, self._side_force = np.ones(slots), np.ones(slots), np.zeros(slots)
         self._lengths = np.tile(leg_lengths(STANDARD), (slots, 1, 1))
         self._states = np.zeros((slots, size))
         self._feet = np.zeros((slots, 4), bool)
@@ -57,14 +70,29 @@ class MujocoQuadruped:
 
     def reset(self, slot: int, seed: int, morphology: Morphology = STANDARD) -> np.ndarray:
         """Begin a life: its first observation, float32 [28], a function of seed and morphology alone."""
-        self._morphologies[slot] = morphology
-        self._models[slot] = mujoco_model(morphology)
-        self._lengths[slot] = leg_lengths(morphology)
+        self._friction[slot] = self._strength[slot] = 1.0
+        self._side_force[slot] = 0.0
+        self._take_body(slot, morphology)
         self._states[slot] = 0.0
         self._states[slot, _POSITIONS] = [0.0, 0.0, START_HEIGHT, 1.0, 0.0, 0.0, 0.0, *start_angles(seed)]
         self._feet[slot] = False
         observation: np.ndarray = self._sense(np.array([slot]))[0]
         return observation
+
+    def set_condition(self, slot: int, name: str, value: float | str) -> None:
+        """Change one of ``conditions`` for the rest of a slot's life; another body is in the pose of the one before."""
+        if name == BODY:
+            assert isinstance(value, str)
+            self._take_body(slot, parse_morphology(value))
+            return
+        values = {"friction": self._friction, "motor-strength": self._strength, "side-force": self._side_force}
+        values[name][slot] = value
+        self._take_body(slot, self._morphologies[slot])
+
+    def _take_body(self, slot: int, morphology: Morphology) -> None:
+        self._morphologies[slot] = morphology
+        self._models[slot] = mujoco_model(morphology, float(self._friction[slot]), float(self._strength[slot]))
+        self._lengths[slot] = leg_lengths(morphology)
 
     def settle(self, slot: int) -> None:
         """Take ``SETTLING_STEPS`` steps with an action of zero, looking at none of them."""
@@ -93,6 +121,13 @@ class MujocoQuadruped:
     def _simulate(self, slots: np.ndarray, actions: np.ndarray) -> None:
         """One step of the physics, the actions held over its sub-steps."""
         controls = np.repeat(actions[:, None].astype(np.float64), SUB_STEPS, axis=1)
+        spec = mujoco.mjtState.mjSTATE_CTRL
+        if self._side_force[slots].any():
+            # Forces and torques on every body in turn; the torso is the first after the world.
+            forces = np.zeros((len(slots), SUB_STEPS, 6 * self._models[0].nbody))
+            forces[:, :, 6 + 1] = self._side_force[slots, None]
+            controls = np.concatenate([controls, forces], axis=2)
+            spec = mujoco.mjtState(spec | mujoco.mjtState.mjSTATE_XFRC_APPLIED)
         trajectories = np.empty((len(slots), SUB_STEPS, self._states.shape[1]))
         # Nothing but the states carries over, the solver starts cold at each call: so a life is the same
         # beside any others. The model clips the actions.
@@ -101,6 +136,7 @@ class MujocoQuadruped:
             [self._scratch],
             self._states[slots],
             controls,
+            control_spec=int(spec),
             skip_checks=True,
             nstep=SUB_STEPS,
             state=trajectories,

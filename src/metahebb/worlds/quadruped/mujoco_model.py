@@ -35,12 +35,15 @@ PICTURE_HEIGHT = 480
 
 
 @lru_cache(maxsize=256)
-def mujoco_model(morphology: Morphology) -> mujoco.MjModel:
-    """The compiled model of a body, one for all who ask for it: not to be changed."""
-    return mujoco.MjModel.from_xml_string(_mjcf(morphology))
+def mujoco_model(morphology: Morphology, friction: float = 1.0, strength: float = 1.0) -> mujoco.MjModel:
+    """The compiled model of a body, one for all who ask for it: not to be changed.
+
+    ``friction`` and ``strength`` are factors of the floor's friction and of the motors' torque.
+    """
+    return mujoco.MjModel.from_xml_string(_mjcf(morphology, friction, strength))
 
 
-def _mjcf(morphology: Morphology) -> str:
+def _mjcf(morphology: Morphology, friction: float, strength: float) -> str:
     sub_step = TIME_STEP / SUB_STEPS
     stubs = "".join(_capsule(leg_parts(morphology, leg).stub_end, leg) for leg in range(4))
     legs = "".join(_leg(morphology, leg) for leg in range(4))
@@ -56,9 +59,9 @@ def _mjcf(morphology: Morphology) -> str:
   </option>
   <default>
     <joint type="hinge" limited="true" solreflimit="0.01 100"/>
-    <geom contype="0" conaffinity="1" solref="{2 * sub_step} 1" friction="{ROBOT_FRICTION * FLOOR_FRICTION}"
+    <geom contype="0" conaffinity="1" solref="{2 * sub_step} 1" friction="{ROBOT_FRICTION * FLOOR_FRICTION * friction}"
       size="{CAPSULE_RADIUS}"/>
-    <motor ctrllimited="true" ctrlrange="-1 1" gear="{TORQUE}"/>
+    <motor ctrllimited="true" ctrlrange="-1 1" gear="{TORQUE * strength}"/>
   </default>
   <asset>
     <texture name="sky" type="skybox" builtin="gradient" width="64" height="384"

@@ -1,0 +1,81 @@
+"""Whether perturbations can happen in a task, known before a life is lived."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+
+import gymnasium
+import numpy as np
+
+from metahebb.errors import UsageError, quoted
+from metahebb.initial_weights import CO_EVOLVED
+from metahebb.networks import Network
+from metahebb.perturbations.perturbation import Perturbation, Perturbations, parse_perturbation
+from metahebb.perturbations.trial import try_out
+from metahebb.tasks import Task
+from metahebb.worlds import BODY, Condition, HostWorld, TracedWorld
+
+__all__ = ["perturbations_for"]
+
+
+def perturbations_for(perturb: Sequence[str | Perturbation], task: Task, network: Network) -> Perturbations:
+    """Perturbations of their texts; raises UsageError for one that the task or the network cannot have."""
+    if not perturb:
+        return ()
+    if isinstance(perturb, str | Perturbation):
+        perturb = [perturb]
+    with contextlib.ExitStack() as afterwards:
+        world = task.make_world(1, False)
+        if isinstance(world, HostWorld):
+            afterwards.callback(world.close)
+        perturbations = tuple(parse_perturbation(text, world.conditions) for text in perturb)
+        return tuple(_checked(its, task, network, world) for its in perturbations)
+
+
+def _checked(its: Perturbation, task: Task, network: Network, world: HostWorld | TracedWorld) -> Perturbation:
+    kind, said = its.kind, f"--perturb {quoted(its.text or str(its))}"
+    if task.longest is not None and its.begin >= task.longest:
+        raise UsageError(
+            f"{said}: step {its.begin} is never reached: a life ends after {task.longest} steps, from 0 on."
+        )
+    if network.rule is None and kind.changes == "rate":
+        raise UsageError(f"{said}: a static network learns nothing in life, so {kind.name} changes nothing.")
+    if kind.name == "resample-weights" and (network.rule is None or network.initial_weights == CO_EVOLVED):
+        raise UsageError(f"{said}: the agent's weights are in its genome, so there is no distribution to draw from.")
+    if kind.changes in world.conditions:
+        return _checked_condition(its, task, world.conditions, said)
+    shape = _shape(its, world, said)
+    if kind.images and not (len(shape) == 3 and shape[2] == 3):
+        raise UsageError(f"{said}: {kind.name} is for colour images; the task {task.name!r} observes {task.encoder}.")
+    parts = {"layer": len(network.layers), "sensor": int(np.prod(shape)), "actuator": int(np.prod(shape))}
+    if its.target and its.index >= parts[its.target]:
+        last = parts[its.target] - 1
+        raise UsageError(f"{said}: there is no {its.target} {its.index}; they are numbered from 0 to {last}.")
+    try_out(its, shape, said)
+    return its
+
+
+def _shape(its: Perturbation, world: HostWorld | TracedWorld, said: str) -> tuple[int, ...]:
+    """The shape of what is changed."""
+    if its.kind.changes not in ("observation", "action"):
+        return (3, 4) if its.kind.changes == "weights" else ()
+    space = world.observation_space if its.kind.changes == "observation" else world.action_space
+    if not isinstance(space, gymnasium.spaces.Box | gymnasium.spaces.MultiBinary):
+        raise UsageError(f"{said}: the task's {its.kind.changes} is {space}, a choice and no number to be changed.")
+    return space.shape or ()
+
+
+def _checked_condition(its: Perturbation, task: Task, conditions: Mapping[str, Condition], said: str) -> Perturbation:
+    if its.kind.changes == BODY:
+        assert task.parse_body is not None
+        task.parse_body(its.body)
+        return its
+    condition = conditions[its.kind.changes]
+    if its.kind.file is None and not condition.least <= its.strengths[0] <= condition.most:
+        limits = (
+            f"{condition.least:g} or more" if condition.most == np.inf else f"{condition.least:g} to {condition.most:g}"
+        )
+        raise UsageError(f"{said}: {its.kind.name} is {its.strengths[0]:g}; it must be {limits}.")
+    try_out(its, (), said)
+    return its
