@@ -131,7 +131,7 @@ class Machine(cluster._Machine):
 
     def _new_actor(self, files: Any) -> Any:
         return (
-            ray.remote(concurrency_groups={"tell": 1, "hear": 1})(SleepingNode)
+            ray.remote(concurrency_groups={"tell": 1, "hear": 1, "add": 2})(SleepingNode)
             .options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(self.identifier, soft=False))
             .remote(files)
         )
@@ -181,7 +181,7 @@ class Sleeper:
         self._dropped = 0
 
     def say(self, message: Message) -> None:
-        self._node._said.put(nodes.Said(self._number, "message", message))
+        self._node._answered(self._number, message)
 
     def _lived(self, answer: Message, dropped: int) -> None:
         if dropped == self._dropped:

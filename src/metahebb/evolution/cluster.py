@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from metahebb.configuration import Configuration
 from metahebb.errors import UsageError, quoted, raised
 from metahebb.evolution.messages import Message
@@ -44,6 +46,8 @@ FREE = 10.0
 """Seconds for cores to become free: those of a run that has just ended are not at once"""
 PAUSE, LOOK = 1.0, 1.0
 """Seconds between two looks for nodes that have joined, and that a look waits for those that it has found"""
+ADDERS, ADDED = 16, 120.0
+"""Nodes that add up sums of noise, at most: each has something from each other; and seconds that it may take"""
 CLOSING = 5.0
 """Seconds for a machine's workers to end"""
 
@@ -178,6 +182,35 @@ class RayCluster(Site):
         reference = ray.put(message)
         for machine in self._machines.copy():
             machine.outbox.put(reference)
+
+    def add_up(self, sums: Sequence[tuple[Channel, Message]]) -> np.ndarray | None:
+        """As the base's, bit for bit, but where the sums are: each of some nodes adds up a slice of the parameters.
+
+        All sums of a large population would be more than the run's own node can take in.
+        """
+        import ray
+
+        units: dict[_Machine, list[int]] = {}
+        for channel, message in sums:
+            assert isinstance(channel, _OnMachine)
+            units.setdefault(channel.machine, []).append(message.fields["unit"])
+        machines = list(units)
+        owner = {unit: number for number, machine in enumerate(machines) for unit in units[machine]}
+        adders = machines[:ADDERS]
+        try:
+            parts = [
+                machine.actor.parts.options(num_returns=len(adders)).remote(units[machine], len(adders))
+                for machine in machines
+            ]
+            owners = [owner[message.fields["unit"]] for _, message in sums]
+            slices = [
+                adder.actor.add.remote(owners, *(part[number] if len(adders) > 1 else part for part in parts))
+                for number, adder in enumerate(adders)
+            ]
+            return np.concatenate(ray.get(slices, timeout=ADDED))
+        except ray.exceptions.RayError as e:
+            logger.info("Sums of noise are lost: %s", raised(e))
+            return None
 
     def close(self) -> None:
         self._closed.set()
@@ -319,7 +352,7 @@ class _Machine:
         from metahebb.evolution.nodes import Node
 
         return (
-            ray.remote(concurrency_groups={"tell": 1, "hear": 1})(Node)  # type: ignore[call-overload]
+            ray.remote(concurrency_groups={"tell": 1, "hear": 1, "add": 2})(Node)  # type: ignore[call-overload]
             .options(
                 num_cpus=self.cores,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(self.identifier, soft=False),

@@ -18,11 +18,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import ray
 
 from metahebb.evolution.messages import Message
 from metahebb.evolution.processes import WorkerProcess
-from metahebb.evolution.protocol import read_start, start_message
+from metahebb.evolution.protocol import read_start, read_summed, start_message
 from metahebb.evolution.sites import Channel
 from metahebb.evolution.supervision import BEAT, Pulse
 from metahebb.trust import code_of, with_code
@@ -78,6 +79,8 @@ class Node:
         self._said: queue.SimpleQueue[Said] = queue.SimpleQueue()
         self._beats: dict[int, Message] = {}
         self._printed: set[str] = set()
+        self._sums: dict[int, np.ndarray] = {}
+        """sums of noise by their units, until all are added up"""
         self._early: dict[int, Sequence[tuple[int | None, str | Message]]] = {}
         self._next = 0
 
@@ -108,6 +111,22 @@ class Node:
         beats, self._beats = self._beats, {}
         return said, beats
 
+    @ray.method(concurrency_group="add")
+    def parts(self, units: Sequence[int], slices: int) -> np.ndarray | tuple[np.ndarray, ...]:
+        """The sums of these units, cut into so many slices of the parameters, each float32 [units, slice]."""
+        cut = zip(*(np.array_split(self._sums.pop(unit), slices) for unit in units), strict=True)
+        parts = tuple(np.stack(rows) for rows in cut)
+        return parts if slices > 1 else parts[0]
+
+    @ray.method(concurrency_group="add")
+    def add(self, owners: Sequence[int], *parts: np.ndarray) -> np.ndarray:
+        """A slice of all sums, float32 [slice]: one after another the next row of the part of each of ``owners``."""
+        rows = [iter(part) for part in parts]
+        total = next(rows[owners[0]]).copy()
+        for owner in owners[1:]:
+            total += next(rows[owner])
+        return total
+
     @ray.method(concurrency_group="tell")
     def end(self) -> None:
         """End all workers."""
@@ -129,7 +148,7 @@ class Node:
     def _start(self, number: int) -> None:
         def hear(channel: Channel, message: Message | None) -> None:
             if message is not None:
-                self._said.put(Said(number, "message", message))
+                self._answered(number, message)
             else:
                 self._processes.pop(number, None)
                 self._said.put(Said(number, "ended", (channel.ended, list(channel.last_words))))
@@ -147,6 +166,13 @@ class Node:
         process.pulse = _PassedOn(self, number)
         self._processes[number] = process
         self._said.put(Said(number, "started", process.pid))
+
+    def _answered(self, number: int, message: Message) -> None:
+        """Pass on an answer; a sum stays here until all are added up."""
+        if message.kind == "summed":
+            unit, self._sums[unit] = read_summed(message)
+            message = Message("summed", message.fields)
+        self._said.put(Said(number, "message", message))
 
     def _with_files_here(self, message: Message) -> Message:
         start = read_start(message)

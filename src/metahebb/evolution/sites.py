@@ -12,7 +12,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
+
 from metahebb.evolution.messages import Message
+from metahebb.evolution.protocol import read_summed
 from metahebb.evolution.supervision import Pulse
 
 __all__ = ["Channel", "Hear", "Site", "Staff"]
@@ -105,6 +108,16 @@ class Site(ABC):
         """Send one message to all workers."""
         for channel in channels:
             channel.send(message)
+
+    def add_up(self, sums: Sequence[tuple[Channel, Message]]) -> np.ndarray | None:
+        """What ``summed`` messages hold, each from its worker, added in this order, float32 [parameters].
+
+        None where something of it is lost, and all of it has to be made again.
+        """
+        total = read_summed(sums[0][1])[1].copy()
+        for _, message in sums[1:]:
+            total += read_summed(message)[1]
+        return total
 
     @abstractmethod
     def close(self) -> None:

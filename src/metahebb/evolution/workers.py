@@ -39,7 +39,6 @@ from metahebb.evolution.protocol import (
     population_message,
     read_lived,
     read_moment,
-    read_summed,
     record_message,
     start_message,
     sum_message,
@@ -67,8 +66,10 @@ PAIRS = 8
 """Mirrored pairs of a group, whose noise one worker adds up: the one that lived them, as far as can be."""
 DEATHS = 3
 """How often a worker may die over the same unit before the run gives up: the unit kills, not chance."""
-LATE = 2.0
-"""Times what units usually take after which one is done on another machine as well"""
+LOSSES = 10
+"""How often sums of noise may be lost before the run gives up"""
+LATE, LATE_AGAIN = 2.0, 0.05
+"""Times what units usually take after which one is done on another node too, and seconds between looks for such"""
 
 
 class OutOfTimeError(Exception):
@@ -211,7 +212,7 @@ class Workers:
         self.restarts = 0
         self.deadline = math.inf
         """when to give up waiting for the workers, by the monotonic clock: whoever waits then gets OutOfTimeError"""
-        self._looked = time.monotonic()
+        self._looked = self._looked_for_late = time.monotonic()
         self._site = site_of(configuration, workers, cluster)
         self._population: Message | None = None
         self._inbox: _Inbox = queue.SimpleQueue()
@@ -311,16 +312,17 @@ class Workers:
                 wanted = Sum(number, pairs, weights[pairs.start : pairs.stop].astype(np.float32))
                 yield _Unit(number, number, sum_message(wanted))
 
-        sums: dict[int, np.ndarray] = {}
-        for worker, message in self._work(units(), 2):
-            number, part = read_summed(message)
-            for unit in [unit for unit in worker.units if unit.number == number]:
-                self._finish(unit, worker)
-                sums[number] = part
-        total = sums[0].copy()
-        for number in range(1, len(starts)):
-            total += sums[number]
-        return total
+        for _ in range(LOSSES):
+            sums: dict[int, tuple[Channel, Message]] = {}
+            for worker, message in self._work(units(), 2):
+                for unit in [unit for unit in worker.units if unit.number == message.fields["unit"]]:
+                    self._finish(unit, worker)
+                    sums[unit.number] = worker.channel, message
+            if (total := self._site.add_up([sums[number] for number in range(len(starts))])) is not None:
+                return total
+        raise RunError(
+            f"The sums of noise were lost {LOSSES} times, with the nodes that had them; go on with --resume."
+        )
 
     def record(self, genome: np.ndarray, life: Life) -> Iterator[Moment]:
         """Live one life, of a flat genome float32 [parameters], moment by moment; with pictures if workers make them.
@@ -415,16 +417,16 @@ class Workers:
 
     def _give_again(self) -> None:
         """Give what a node is late with to workers of others that have nothing to do; once each."""
-        if not self._out or not self._took:
+        now = time.monotonic()
+        if not self._took or now - self._looked_for_late < LATE_AGAIN:
             return
-        # Those that have been out the longest come first.
-        latest = time.monotonic() - LATE * self._took[len(self._took) // 2]
-        late = itertools.takewhile(lambda unit: unit.given < latest, self._out)
-        for unit in [unit for unit in late if len(unit.workers) == 1]:
-            worker = self._least_busy(1)
-            if worker is None:
+        self._looked_for_late = now
+        latest = now - LATE * self._took[len(self._took) // 2]
+        for unit in self._out:
+            # Those that have been out the longest come first.
+            if unit.given >= latest or (worker := self._least_busy(1)) is None:
                 return
-            if worker.channel.node != unit.workers[0].channel.node:
+            if len(unit.workers) == 1 and worker.channel.node != unit.workers[0].channel.node:
                 self._give(worker, unit)
 
     def _give(self, worker: _Worker, unit: _Unit) -> None:
