@@ -36,7 +36,7 @@ ray get-auth-token --generate > /dev/null
 
 # This script runs on the first node, which is the cluster's head and lives lives, too; Slurm ends what it started.
 srun --nodes=1 --ntasks=1 --nodelist="$head" --overlap \
-  ray start --head --node-ip-address="$head" --port="$port" --num-cpus="$cores" --include-dashboard=false --block &
+  ray start --head --port="$port" --num-cpus="$cores" --include-dashboard=false --block &
 for _ in {1..120}; do
   ray status --address="$address" > /dev/null 2>&1 && break
   sleep 1
