@@ -46,6 +46,8 @@ FREE = 10.0
 """Seconds for cores to become free: those of a run that has just ended are not at once"""
 PAUSE, LOOK = 1.0, 1.0
 """Seconds between two looks for nodes that have joined, and that a look waits for those that it has found"""
+GONE = 40.0
+"""Seconds without the cluster's head that end a run; after a minute Ray would end the process"""
 ADDERS, ADDED = 16, 120.0
 """Nodes that add up sums of noise, at most: each has something from each other; and seconds that it may take"""
 CLOSING = 5.0
@@ -299,9 +301,24 @@ class RayCluster(Site):
         return None
 
     def _watch(self) -> None:
-        """Give workers to nodes that join, or have cores free again."""
+        """Give workers to nodes that join, or have cores free again; end the run where the cluster's head is gone."""
+        host, _, port = address_of_this().rpartition(":")
+        reached = time.monotonic()
         while not self._closed.wait(PAUSE):
-            # Where the cluster does not answer, it may again.
+            try:
+                socket.create_connection((host, int(port)), REACHED).close()
+            except OSError:
+                if time.monotonic() - reached > GONE:
+                    sentence = (
+                        f"The head of the cluster {quoted(self._address)} is gone: go on with --resume, on another "
+                        "cluster or none."
+                    )
+                    for channel in [c for machine in self._machines for c in machine.channels.values()][:1]:
+                        self._hear(channel, Message("failed", {"sentence": sentence}))
+                    return
+                continue
+            reached = time.monotonic()
+            # What does not answer now may do so later.
             with contextlib.suppress(Exception):
                 for machine in self._look(must=False):
                     logger.info("The node %s has joined, with %d workers.", machine.name, machine.cores)
@@ -319,8 +336,12 @@ class RayCluster(Site):
         """Pass on what a worker said, or what became of it."""
         match said.what:
             case "message":
+                message: Message = said.content
+                if message.kind == "failed":
+                    where = f"{message.fields['sentence'].rstrip('.')} (on the node {channel.node})."
+                    message = Message("failed", {**message.fields, "sentence": where})
                 channel.pulse.answered()
-                self._hear(channel, said.content)
+                self._hear(channel, message)
             case "printed":
                 self._log_output(said.content)
             case "started":

@@ -393,9 +393,7 @@ class Workers:
         elif message.kind == "failed":
             if trace := message.fields.get("traceback"):
                 logger.info("A worker failed:\n%s", trace)
-            where = f" (on {channel.node})" if channel.node else ""
-            sentence = message.fields["sentence"]
-            raise (UsageError if message.fields.get("usage") else RunError)(f"{sentence}{where}")
+            raise (UsageError if message.fields.get("usage") else RunError)(message.fields["sentence"])
         elif worker.dropping:
             worker.dropping = message.kind != "dropped"
             self._load(worker, 0)
