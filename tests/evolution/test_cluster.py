@@ -7,6 +7,7 @@ import importlib.util
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -17,6 +18,7 @@ from typing import Any, Self
 import pytest
 
 import metahebb
+from metahebb.evolution.messages import Message
 from metahebb.evolution.sites import Staff
 from metahebb.evolution.training import Observer
 from metahebb.lifetimes.lives import Outcome
@@ -308,3 +310,35 @@ def test_nodes_with_other_versions_and_without_a_file(
     assert re.search(
         r"The node \S+ of the cluster does not have '4x4', which --env-arg names: only the files", sentence
     )
+
+
+class Heard:
+    """A process of a node that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def send(self, message: Message) -> bool:
+        self.told.append(message.kind)
+        return True
+
+
+def test_a_node_is_told_in_order_and_workers_begin_with_what_they_are_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = nodes.Node({}, False)
+    monkeypatch.setattr(node, "_start", lambda number: node._processes.update({number: Heard()}))
+    monkeypatch.setattr(node, "_with_files_here", lambda message: message)
+    population = Message("population")
+    # As if the calls had overtaken each other.
+    node.tell(3, [(1, Message("start")), (1, Message("live"))])
+    node.tell(1, population)
+    node.tell(2, [(1, "start"), (0, Message("live"))])
+    assert node._processes == {}
+    node.tell(0, [(0, "start"), (0, Message("start"))])
+    node.tell(4, population)
+    assert node._processes[0].told == ["start", "population", "live", "population"]
+    assert node._processes[1].told == ["start", "live", "population"]
+    # One that is launched, and has not been told what it is for.
+    node.tell(5, [(2, "start")])
+    node.tell(6, population)
+    assert node._processes[2].told == []
+    shutil.rmtree(node._folder)

@@ -255,7 +255,7 @@ class RayCluster(Site):
                 logger.warning("The node %s that has joined the cluster %s; it is left out.", machine.name, fault)
         with self._changing:
             if self._closed.is_set():
-                for machine in ready:
+                for machine in [*ready, *self._asked.values()]:
                     ray.kill(machine.actor)
                 return []
             self._machines += ready
@@ -270,8 +270,7 @@ class RayCluster(Site):
         asked = {machine.identifier for machine in self._asked.values()}
         wanted = float("inf")
         if self._limit is not None:
-            working = sum(len(machine.channels) for machine in self._machines)
-            wanted = self._limit - working - sum(machine.cores for machine in self._asked.values())
+            wanted = self._limit - sum(machine.cores for machine in [*self._machines, *self._asked.values()])
         shares = {}
         for node in ray.nodes():
             identifier = node["NodeID"]

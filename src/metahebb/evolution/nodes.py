@@ -76,6 +76,8 @@ class Node:
         for path, content in files.items():
             (self._folder / Path(path).name).write_bytes(content)
         self._processes: dict[int, WorkerProcess] = {}
+        self._welcomed: set[int] = set()
+        """those that have been told what they are for"""
         self._said: queue.SimpleQueue[Said] = queue.SimpleQueue()
         self._beats: dict[int, Message] = {}
         self._printed: set[str] = set()
@@ -95,10 +97,12 @@ class Node:
         # Nothing promises that calls arrive in the order in which they were made.
         self._early[turn] = [(None, told)] if isinstance(told, Message) else told
         while self._next in self._early:
-            for number, what in self._early.pop(self._next):
-                for one in self._processes if number is None else [number]:
-                    self._tell(one, what)
+            told = self._early.pop(self._next)
             self._next += 1
+            for number, what in told:
+                # Who has not been told yet what it is for is told the rest by whoever tells that.
+                for one in self._welcomed & self._processes.keys() if number is None else [number]:
+                    self._tell(one, what)
 
     @ray.method(concurrency_group="hear")
     def hear(self) -> tuple[list[Said], dict[int, Message]]:
@@ -142,8 +146,11 @@ class Node:
         elif process := self._processes.get(number):
             if what == "kill":
                 process.kill()
+            elif isinstance(what, Message) and what.kind == "start":
+                self._welcomed.add(number)
+                process.send(self._with_files_here(what))
             elif isinstance(what, Message):
-                process.send(self._with_files_here(what) if what.kind == "start" else what)
+                process.send(what)
 
     def _start(self, number: int) -> None:
         def hear(channel: Channel, message: Message | None) -> None:
