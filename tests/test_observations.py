@@ -33,7 +33,7 @@ def test_the_normalisation_is_the_mean_and_the_deviation() -> None:
     sensed = Sensed.nothing(4).with_lives(sums[:1]).with_lives([broken, *sums[1:]])
     together = np.concatenate(lives)
     assert sensed.steps == 147
-    expected = [*together.mean(axis=0), *together.std(axis=0)[:3], 1.0]
+    expected = [*together.mean(axis=0)[:3], 0.0, *together.std(axis=0)[:3], 1.0]
     np.testing.assert_allclose(sensed.normalisation, expected, rtol=1e-5)
     assert sensed.normalisation.dtype == np.float32
     again = Sensed.of(sensed.steps, sensed.normalisation)

@@ -173,6 +173,7 @@ SETTINGS: Mapping[str, Setting] = settings_of(Configuration)
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "rule": "ABCD_lr",
+        "normalise_observations": False,
         "strategy": "openai-es",
         "population": 200,
         "generations": 300,

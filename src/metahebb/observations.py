@@ -50,9 +50,12 @@ class Sensed(NamedTuple):
 
     @property
     def normalisation(self) -> np.ndarray:
-        """The means and then the deviations, float32 [2·features]; a number that never changed has a deviation of 1."""
+        """The means and then the deviations, float32 [2·features]; what never changed is left as it is: 0 and 1.
+
+        A constant among the observations is all that a network without biases has of a bias.
+        """
         steps = max(self.steps, 1)
         mean = self.total / steps
         deviation = np.sqrt(np.maximum(self.squares / steps - mean**2, 0))
         changes = deviation > STILL * (1 + np.abs(mean))
-        return np.concatenate([mean, np.where(changes, deviation, 1)]).astype(np.float32)
+        return np.concatenate([np.where(changes, mean, 0), np.where(changes, deviation, 1)]).astype(np.float32)

@@ -31,12 +31,15 @@ from metahebb.initial_weights import leaves_nothing
 from metahebb.lifetimes.lives import FAULTS, NETWORK, Life, Outcome, life_of, why_diverged
 from metahebb.networks import Network
 from metahebb.observations import Sensed
+from metahebb.resources import Need, available_memory, gib, needs_of_lives
 from metahebb.seeds import Stream
 
 __all__ = ["Ending", "Observer", "evolve", "first_checkpoint", "fitness_of", "lives_of", "strategy_of"]
 
 logger = logging.getLogger("metahebb")
 
+MANY = 10
+"""Lives that take this fraction, a tenth, of the available memory are told of."""
 BARREN = 3
 """Generations in a row without any finite fitness that end a run."""
 CURVE_SECONDS = 60
@@ -98,8 +101,10 @@ def evolve(
     c = run.configuration
     network = network_of(c, task_of(c))
     _warn_of_zeros(network)
+    _warn_of_many_lives(c)
     strategy = strategy_of(c, network)
     now = run.newest(strategy) or _first_checkpoint(run, strategy, network)
+    begun_at = now.generation
     diary = _Diary(run, now.generation)
     observer.started(run, now.generation, network)
     reason = _reason_to_end(c, now)
@@ -120,6 +125,11 @@ def evolve(
                 "Generation %d was not done when the time limit had passed; it is lived again when the run goes on.",
                 now.generation + 1,
             )
+            if now.generation == begun_at:
+                logger.warning(
+                    "None was done within it: as short a limit makes no progress. Give --time-limit more than a "
+                    "generation takes, or start a run with a smaller --population or fewer --lives."
+                )
             now = _validated_late(run, workers, cluster, strategy, now, deadline, diary)
     return Ending(reason, now.generation, now.best)
 
@@ -330,6 +340,34 @@ def _smaller_steps(c: Configuration) -> str:
     if c.strategy == "openai-es":
         return "lower --lr or --sigma"
     return f"give {c.strategy} smaller steps by --strategy-option, or choose another strategy"
+
+
+def most_waiting(c: Configuration) -> Need:
+    """What the lives of a generation, or those of a validation if they are more, take while they wait for workers."""
+    generation = needs_of_lives(
+        "lives of a generation",
+        c.population * lives_per_member(c),
+        c.population // 2,
+        "lower --lives or --population",
+    )
+    validation = needs_of_lives(
+        "lives of a validation", c.validation_lives, c.validation_lives, "lower --validation-lives"
+    )
+    return max(*generation, *validation, key=lambda need: need.size)
+
+
+def _warn_of_many_lives(c: Configuration) -> None:
+    """Say what lives take before the first of them, where they are so many that nothing else will be seen for long."""
+    waiting, available = most_waiting(c), available_memory()
+    if waiting.size * MANY >= available:
+        logger.warning(
+            "The %s take at least %s of memory while they wait to be lived, of %s that are available: %s if that is "
+            "more than you meant.",
+            waiting.what,
+            gib(waiting.size),
+            gib(available),
+            waiting.remedy,
+        )
 
 
 def _warn_of_zeros(network: Network) -> None:

@@ -1,6 +1,6 @@
 """What the defaults come to: environments of Gymnasium evolved with no option but a seed and a time limit.
 
-``python -m experiments.defaults`` goes on where it was stopped: runs are kept in ``runs/defaults``, what came of each
+``python -m benchmarks.defaults`` goes on where it was stopped: runs are kept in ``runs/defaults``, what came of each
 in ``results/defaults.json``, and the table is written into ``docs/defaults.md``. Seeds take turns: the first seed of
 every environment comes before the second of any.
 """
@@ -38,7 +38,7 @@ HEAD = """# What the defaults come to
 `metahebb train gymnasium:<id>` with no other option, three seeds each, on two cores. A run ends when its validation
 (32 lives of the mean genome) reaches the threshold that the environment's makers name, or after {minutes:g} minutes.
 Scores are means over {lives} fresh lives of the best agent, in bold where they reach the threshold; random rules score
-in the same lives. Made by `python -m experiments.defaults`, which goes on where it was stopped.
+in the same lives. Made by `python -m benchmarks.defaults`, which goes on where it was stopped.
 
 """
 
