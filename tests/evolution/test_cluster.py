@@ -96,7 +96,7 @@ class Seen(Observer):
 
 
 SAME: dict[str, dict[str, Any]] = {
-    "car-racing": {"task": "car-racing", "population": 18, "generations": 1, "validation_lives": 1, "hidden": [4]},
+    "car-racing": {"task": "car-racing", "population": 6, "generations": 1, "validation_lives": 1, "hidden": [4]},
     "quadruped": {"task": "quadruped", "population": 18, "generations": 1, "validation_lives": 1, "hidden": [4]},
 }
 
