@@ -23,6 +23,7 @@ from metahebb.evolution import supervision
 from metahebb.evolution.messages import receive, send
 from metahebb.evolution.populations import MirroredPopulation
 from metahebb.evolution.protocol import Start, live_message, start_message
+from metahebb.evolution.sites import Channel
 from metahebb.evolution.training import lives_of, strategy_of
 from metahebb.evolution.workers import OutOfTimeError, Workers
 from metahebb.lifetimes.lives import Outcome, life_of
@@ -223,7 +224,7 @@ def test_a_stopped_worker_is_told_of_and_replaced(
         # One that is to start may well be slower than that.
         with caplog.at_level(logging.WARNING, "metahebb"):
             outcomes = pool.live(lives_of(target, 0), np.zeros((target.population, PARAMETERS), np.float32))
-            monkeypatch.setattr(pool, "_new", replaced_with(pool, monkeypatch))
+            monkeypatch.setattr(pool, "_welcome", replaced_with(pool, monkeypatch))
             assert sorted(outcomes) == before
     assert pool.restarts == 1
     told, given_up, killed = (record.getMessage() for record in caplog.records)
@@ -233,12 +234,12 @@ def test_a_stopped_worker_is_told_of_and_replaced(
 
 
 def replaced_with(pool: Workers, patch: pytest.MonkeyPatch) -> Any:
-    new = pool._new
+    welcome = pool._welcome
 
-    def replace() -> Any:
+    def replace(channel: Channel) -> Any:
         patch.setattr(supervision, "WARN", PATIENCE)
         patch.setattr(supervision, "GIVE_UP", PATIENCE)
-        return new()
+        return welcome(channel)
 
     return replace
 

@@ -19,12 +19,12 @@ from metahebb.errors import MetahebbError, raised
 from metahebb.evolution.messages import Message, receive, send
 from metahebb.evolution.supervision import Work, beating
 
-__all__ = ["main"]
+__all__ = ["claim_standard_streams", "main"]
 
 
 def main() -> None:
     """Serve the parent until its pipe closes."""
-    inbox, outbox = _claim_standard_streams()
+    inbox, outbox = claim_standard_streams()
     # Ctrl-C is the parent's to handle: a KeyboardInterrupt here is an environment's own.
     signal.signal(signal.SIGINT, lambda *_: None)
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -63,7 +63,7 @@ def _sentence(error: BaseException) -> str:
     return f"A worker failed with {raised(error)}"
 
 
-def _claim_standard_streams() -> tuple[IO[bytes], IO[bytes]]:
+def claim_standard_streams() -> tuple[IO[bytes], IO[bytes]]:
     """The pipes for messages; whatever environments print goes to standard error from now on."""
     inbox, outbox = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -126,6 +126,11 @@ class Slots(ABC):
         genes = genome[: self._network.synaptic_parameters]
         self._mean_square[slot] = np.dot(genes, genes) / len(genes)
 
+    def abandon(self) -> None:
+        """End all lives as they are: nothing comes of them."""
+        for slot in self.living.tolist():
+            self._end(slot)
+
     def weights(self, slot: int) -> tuple[np.ndarray, ...]:
         """The weights of a slot's network, float32 [inputs, outputs] of each plastic layer."""
         return _weights(self._state, slot)
