@@ -238,34 +238,41 @@ class Network:
         rate: jax.Array | None,
     ) -> Layer:
         """A layer after a step with activities [lives, inputs] and [lives, outputs] on its ends."""
-        learned = stage(self._update, layer, coefficients, pre, post)
         if rate is None:
-            return learned
-        # By the same code as ever: lives that nothing slows learn the same bits, whoever is beside them.
-        scaled = lax.cond(
-            jnp.any((rate != 0) & (rate != 1)),
-            lambda: self._update(layer, coefficients, pre, post, rate),
+            return stage(self._update, layer, coefficients, pre, post)
+        # What is neither frozen nor as ever is computed anew: lives that nothing slows learn the same bits, whoever is
+        # beside them.
+        learned = stage(self._unless_frozen, layer, coefficients, pre, post, rate)
+        partly = (rate != 0) & (rate != 1)
+        return lax.cond(
+            jnp.any(partly),
+            lambda: jax.tree.map(
+                lambda slower, new: jnp.where(partly[:, None, None], slower, new),
+                self._slowed(layer, coefficients, pre, post, rate),
+                learned,
+            ),
             lambda: learned,
         )
-        factor = rate[:, None, None]
-        return jax.tree.map(
-            lambda new, slower, old: jnp.where(factor == 1, new, jnp.where(factor == 0, old, slower)),
-            learned, scaled, layer,
-        )  # fmt: skip
 
-    def _update(
-        self,
-        layer: Layer,
-        coefficients: tuple[jax.Array, ...],
-        pre: jax.Array,
-        post: jax.Array,
-        rate: jax.Array | None = None,
+    def _update(self, layer: Layer, coefficients: tuple[jax.Array, ...], pre: jax.Array, post: jax.Array) -> Layer:
+        return Layer(*NORMALISERS[self.normaliser](self._after(layer, coefficients, pre, post)))
+
+    def _unless_frozen(
+        self, layer: Layer, coefficients: tuple[jax.Array, ...], pre: jax.Array, post: jax.Array, rate: jax.Array
     ) -> Layer:
+        learned = self._update(layer, coefficients, pre, post)
+        return jax.tree.map(lambda new, old: jnp.where(rate[:, None, None] == 0, old, new), learned, layer)
+
+    def _slowed(
+        self, layer: Layer, coefficients: tuple[jax.Array, ...], pre: jax.Array, post: jax.Array, rate: jax.Array
+    ) -> Layer:
+        change = self._after(layer, coefficients, pre, post) - layer.weights
+        return Layer(*NORMALISERS[self.normaliser](layer.weights + rate[:, None, None] * change))
+
+    def _after(self, layer: Layer, coefficients: tuple[jax.Array, ...], pre: jax.Array, post: jax.Array) -> jax.Array:
+        """A layer's weights with their change, not normalised yet."""
         read = [coefficient.astype(jnp.float32) for coefficient in coefficients]
-        changed = jax.vmap(self._changed)(layer.weights, pre[:, :, None], post[:, None, :], *read)
-        if rate is not None:
-            changed = layer.weights + rate[:, None, None] * (changed - layer.weights)
-        return Layer(*NORMALISERS[self.normaliser](changed))
+        return jax.vmap(self._changed)(layer.weights, pre[:, :, None], post[:, None, :], *read)
 
     def _changed(self, weight: jax.Array, pre: jax.Array, post: jax.Array, *read: jax.Array) -> jax.Array:
         """One life's weights [inputs, outputs] with their change, from pre [inputs, 1] and post [1, outputs]."""
