@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from benchmarks import harness
 
-GROUPS = ("engine", "vision_network", "car_racing", "quadruped")
+GROUPS = ("engine", "vision_network", "car_racing", "quadruped", "recording")
 """Modules of this package with ``rows() -> Iterable[Row]``."""
 ACCELERATOR = "accelerator"
 """The one that measures JAX's accelerator, when it is named alone; all others measure the CPU."""

@@ -147,7 +147,7 @@ def new_run(
     task, modules = split_task(task)
     if modules:
         options["imports"] = (*imports, *modules)
-    agent = None if start_from is None else _agent_of(start_from, imports, trust_code)
+    agent = None if start_from is None else agent_of(start_from, imports, trust_code)
     if agent is not None:
         # What evolves it further is the caller's.
         base |= settings_from(agent.configuration, task, Group.NETWORK)
@@ -348,7 +348,7 @@ def evaluate(
     """
     workers, _ = check_resources(workers, None)
     lives, seed = Whole(1).read("lives", lives), SEED.read("seed", seed)
-    agent = _agent_of(agent, imports, trust_code).living_in(morphology, simulator)
+    agent = agent_of(agent, imports, trust_code).living_in(morphology, simulator)
     waiting = needs_of_lives("lives", lives, lives, "lower --lives")
     check_memory([*waiting, *needs_of_pool(agent.configuration, agent.task, agent.network, workers)])
     fresh = [life_of(0, number, seed, Stream.EVALUATION, body=agent.body) for number in range(lives)]
@@ -363,7 +363,7 @@ def evaluate(
     return evaluation_of(outcomes, seconds)
 
 
-def _agent_of(given: Agent | Run | str | Path, imports: Sequence[str], trust_code: bool) -> Agent:
+def agent_of(given: Agent | Run | str | Path, imports: Sequence[str], trust_code: bool) -> Agent:
     if isinstance(given, Agent):
         return given
     return load_agent(given.folder if isinstance(given, Run) else given, imports=imports, trust_code=trust_code)

@@ -61,6 +61,14 @@ SIMULATOR = SETTINGS["simulator"].help
 PRESET = "Published settings: paper, those of Najarro & Risi (2020)."
 TASK = "Such as car-racing or gymnasium:CartPole-v1; `metahebb tasks` lists them."
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.", show_default=False)]
+Perturb = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TEXT",
+        help="Disturb lives, such as zero-weights@300 (see `metahebb perturbations`); may be repeated.",
+        show_default=False,
+    ),
+]
 TrustCode = Annotated[
     bool,
     typer.Option(
@@ -399,6 +407,58 @@ def watch(
     simulator = simulator or loaded.task.measured_in
     outcome = film(loaded, video, seed=seed, morphology=morphology, simulator=simulator, overwrite=overwrite)
     stdout.print(f"A life of {outcome.steps} steps, fitness {outcome.fitness:.1f}: {video}")
+
+
+@app.command()
+def record(
+    agent: Annotated[Path, typer.Argument(help="An agent's file, or a run's folder (its best agent).")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The recording to make, in zarr's format.")] = Path(
+        "life.zarr"
+    ),
+    lives: Annotated[int, typer.Option(metavar="NUMBER", help="How many: the first that `evaluate` lives.")] = 10,
+    every: Annotated[int, typer.Option(metavar="STEPS", help="Keep the weights every so many steps.")] = 10,
+    float16: Annotated[
+        bool, typer.Option("--float16", help="Round weights and activities: half of the disk.", show_default=False)
+    ] = False,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Which lives, as in `evaluate`.")] = 0,
+    perturb: Perturb = None,
+    random_rules: Annotated[
+        bool, typer.Option("--random-rules", help="Record random rules in place of the evolved.", show_default=False)
+    ] = False,
+    morphology: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="The body to live in, where the task has bodies.", show_default=False),
+    ] = None,
+    simulator: Annotated[str | None, typer.Option(metavar="TEXT", help=SIMULATOR, show_default=False)] = None,
+    imports: Imports = None,
+    trust_code: TrustCode = False,
+    workers: Workers = None,
+) -> None:
+    """Record lives: observations, actions, rewards, activities and weights, for `metahebb plot` and tools of yours."""
+    from metahebb import api
+    from metahebb.analysis import recordings
+    from metahebb.progress import counting, warnings_shown
+
+    api.check_resources(workers, None)
+    with warnings_shown():
+        loaded = api.load(agent, imports=imports or (), trust_code=trust_code)
+    with counting(lives, "recorded") as count:
+        made = recordings.record(
+            loaded,
+            out,
+            lives,
+            every=every,
+            float16=float16,
+            seed=seed,
+            morphology=morphology,
+            simulator=simulator or loaded.task.measured_in,
+            random_rules=random_rules,
+            perturb=perturb or (),
+            workers=workers,
+            lived=count,
+        )
+    steps = f"{made.length.min()} to {made.length.max()} steps"
+    stdout.print(f"{lives} lives of {steps}, mean fitness {made.fitness.mean():.1f}: {out}")
 
 
 @app.command("rules")

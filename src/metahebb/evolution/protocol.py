@@ -16,7 +16,7 @@ A worker that cannot go on says ``failed``, and all say ``beat`` every second (`
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ from metahebb.configuration import Configuration, configuration_from_json
 from metahebb.evolution.messages import Message
 from metahebb.evolution.populations import FilterScale, MirroredPopulation
 from metahebb.lifetimes.lives import Life, Outcome
+from metahebb.lifetimes.recorder import Rows, To
 from metahebb.lifetimes.slots import Moment
 from metahebb.perturbations import Perturbation
 
@@ -39,10 +40,12 @@ __all__ = [
     "read_lived",
     "read_moment",
     "read_population",
+    "read_ready",
     "read_record",
     "read_start",
     "read_sum",
     "read_summed",
+    "ready_message",
     "record_message",
     "start_message",
     "sum_message",
@@ -63,6 +66,8 @@ class Start(NamedTuple):
     """what may disturb lives (``Life.variant``)"""
     keep_rewards: bool = False
     """whether outcomes have the reward of each step"""
+    record: To | None = None
+    """where lives are recorded; None where they are not"""
 
 
 def start_message(start: Start) -> Message:
@@ -76,7 +81,19 @@ def read_start(message: Message) -> Start:
     """What a ``start`` says; variants are texts, since only the world knows all kinds of perturbations."""
     configuration = configuration_from_json(message.fields["configuration"], "the parent's message")
     variants = tuple(tuple(variant) for variant in message.fields["variants"])
-    return Start(**{**message.fields, "configuration": configuration, "variants": variants})
+    record = None if message.fields["record"] is None else To(*message.fields["record"])
+    return Start(**{**message.fields, "configuration": configuration, "variants": variants, "record": record})
+
+
+def ready_message(slots: int, recorded: Mapping[str, Rows]) -> Message:
+    """That a worker is ready: how many slots it has, and the arrays that it records."""
+    return Message("ready", {"slots": slots, "recorded": recorded})
+
+
+def read_ready(message: Message) -> tuple[int, dict[str, Rows]]:
+    """(slots, recorded arrays) of a ``ready``."""
+    recorded = {name: Rows(tuple(shape), *rest) for name, (shape, *rest) in message.fields["recorded"].items()}
+    return message.fields["slots"], recorded
 
 
 def population_message(population: MirroredPopulation) -> Message:

@@ -34,6 +34,7 @@ from metahebb.evolution.protocol import (
     population_message,
     read_lived,
     read_moment,
+    read_ready,
     read_summed,
     record_message,
     start_message,
@@ -43,6 +44,7 @@ from metahebb.evolution.protocol import (
 from metahebb.evolution.supervision import LOOK
 from metahebb.files import reason_of
 from metahebb.lifetimes.lives import Life, Outcome
+from metahebb.lifetimes.recorder import Rows, To
 from metahebb.lifetimes.slots import Moment
 from metahebb.perturbations import Perturbations
 from metahebb.trust import check_unchanged
@@ -126,6 +128,7 @@ class Workers:
 
     By default one per core, or on an accelerator so many that some begin lives while another advances its own.
     ``variants`` are what may disturb lives (``Life.variant``); with ``keep_rewards`` outcomes have each step's reward.
+    ``record`` says where lives are recorded.
     """
 
     def __init__(
@@ -136,8 +139,11 @@ class Workers:
         render: bool = False,
         variants: Sequence[Perturbations] = ((),),
         keep_rewards: bool = False,
+        record: To | None = None,
     ) -> None:
         self.restarts = 0
+        self.recorded: Mapping[str, Rows] = {}
+        """the arrays that are recorded, by name, once a worker is ready"""
         self.deadline = math.inf
         """when to give up waiting for the workers, by the monotonic clock: whoever waits then gets OutOfTimeError"""
         self._looked = time.monotonic()
@@ -146,7 +152,7 @@ class Workers:
         workers = how_many(workers, self._accelerated)
         # An accelerator advances all lives at once, a core as many as suit its caches.
         slots = math.ceil(configuration.population / workers) if self._accelerated else None
-        self._start = start_message(Start(configuration, render, slots, variants, keep_rewards))
+        self._start = start_message(Start(configuration, render, slots, variants, keep_rewards, record))
         self._population: Message | None = None
         self._inbox: _Inbox = queue.SimpleQueue()
         self._overheard: set[str] = set()
@@ -284,7 +290,7 @@ class Workers:
                 yield worker, message
 
     def _greet(self, worker: _Worker, ready: Message) -> None:
-        worker.ready, worker.slots = True, ready.fields["slots"]
+        worker.ready, (worker.slots, self.recorded) = True, read_ready(ready)
         self._failed_starts = 0
 
     def _next(self, worker: _Worker, waiting: Mapping[int, object]) -> int:
