@@ -461,6 +461,61 @@ def record(
     stdout.print(f"{lives} lives of {steps}, mean fitness {made.fitness.mean():.1f}: {out}")
 
 
+@app.command()
+def plot(
+    kind: Annotated[str, typer.Argument(help="The kind of figure (see below).", show_default=False)],
+    made_of: Annotated[list[Path], typer.Argument(metavar="PATH...", help="What it is made of.", show_default=False)],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The figure: .png, .svg or .pdf.")] = Path("figure.png"),
+    life: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="weights: which life; default 0.", show_default=False)
+    ] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(metavar="STEPS", help="weights: at which steps, such as 0,10,300.", show_default=False),
+    ] = None,
+    dimensions: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="attractor: 2 or 3; default 2.", show_default=False)
+    ] = None,
+    lives: Annotated[
+        int | None,
+        typer.Option(metavar="NUMBER", help="attractor: lives of each recording; default all.", show_default=False),
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(metavar="STEPS", help="recovery: steps of the moving mean; default 25.", show_default=False),
+    ] = None,
+    around: Annotated[
+        int | None,
+        typer.Option(
+            metavar="STEPS", help="recovery: steps before and after the perturbation; default all.", show_default=False
+        ),
+    ] = None,
+    trust_code: TrustCode = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw a figure. Of recordings: weights, attractor, recovery; of an agent: coefficients, changes; of runs: curves;
+    of results of `evaluate --json` or recordings: bars.
+    """
+    from metahebb.analysis.figures.style import check_figure, save_figure
+    from metahebb.analysis.plotting import plot as drawn
+    from metahebb.settings import Whole
+
+    check_figure(out, overwrite)
+    numbers = {"life": life, "dimensions": dimensions, "lives": lives, "window": window, "around": around}
+    for name, value in numbers.items():
+        if value is not None:
+            Whole(0 if name == "life" else 1).read(name, value)
+    chosen = None
+    if steps is not None:
+        words = steps.split(",")
+        if not all(word.strip().isdecimal() for word in words):
+            raise UsageError(f"--steps is {steps!r}; it must be steps such as 0,10,300.")
+        chosen = [int(word) for word in words]
+    axes = drawn(kind, made_of, trust_code, steps=chosen, **numbers)
+    save_figure(axes, out, overwrite=overwrite)
+    stdout.print(f"The figure: {out}")
+
+
 @app.command("rules")
 def list_rules() -> None:
     """List the plasticity rules and their formulas."""
