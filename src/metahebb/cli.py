@@ -382,31 +382,42 @@ def evaluate(
 
 @app.command()
 def watch(
-    agent: Annotated[Path, typer.Argument(help="An agent's file, or a run's folder (its best agent).")],
+    agents: Annotated[
+        list[Path],
+        typer.Argument(metavar="AGENT...", help="Agents' files, or runs' folders (their best agents), side by side."),
+    ],
     video: Annotated[Path, typer.Option(metavar="FILE", help="The film to make: .mp4 or .gif.")] = Path("life.mp4"),
     seed: Annotated[
         int, typer.Option(metavar="NUMBER", help="Which life: the first that `evaluate` lives with this seed.")
     ] = 0,
+    perturb: Perturb = None,
     morphology: Annotated[
-        str | None,
-        typer.Option(metavar="TEXT", help="The body to live in, where the task has bodies.", show_default=False),
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="The body to live in, where the task has bodies; several are filmed side by side.",
+            show_default=False,
+        ),
     ] = None,
     simulator: Annotated[str | None, typer.Option(metavar="TEXT", help=SIMULATOR, show_default=False)] = None,
     imports: Imports = None,
     trust_code: TrustCode = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Film one life: the world as it renders itself, and the plastic weights, changing."""
+    """Film lives: the world as it renders itself, the plastic weights, changing, activities and reward."""
     from metahebb import api
-    from metahebb.analysis.video import film
+    from metahebb.analysis.video import film_beside
     from metahebb.progress import warnings_shown
 
     with warnings_shown():
-        loaded = api.load(agent, imports=imports or (), trust_code=trust_code)
+        loaded = [api.load(agent, imports=imports or (), trust_code=trust_code) for agent in agents]
+    bodies: list[str | None] = [*morphology] if morphology else [None]
     # Where `evaluate` lives, too.
-    simulator = simulator or loaded.task.measured_in
-    outcome = film(loaded, video, seed=seed, morphology=morphology, simulator=simulator, overwrite=overwrite)
-    stdout.print(f"A life of {outcome.steps} steps, fitness {outcome.fitness:.1f}: {video}")
+    there = [agent.living_in(body, simulator or agent.task.measured_in) for agent in loaded for body in bodies]
+    outcomes = film_beside(there, video, seed=seed, perturb=perturb or (), overwrite=overwrite)
+    for agent, outcome in zip(there, outcomes, strict=True):
+        body = f" ({agent.body})" if agent.body else ""
+        stdout.print(f"A life of {outcome.steps} steps, fitness {outcome.fitness:.1f}{body}: {video}")
 
 
 @app.command()
@@ -514,6 +525,38 @@ def plot(
     axes = drawn(kind, made_of, trust_code, steps=chosen, **numbers)
     save_figure(axes, out, overwrite=overwrite)
     stdout.print(f"The figure: {out}")
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The HTML file to write.")] = Path("report.html"),
+    lives: Annotated[int, typer.Option(metavar="NUMBER", help="Lives of each row of scores.")] = 30,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Which lives, as in `evaluate`.")] = 0,
+    perturb: Perturb = None,
+    imports: Imports = None,
+    trust_code: TrustCode = False,
+    workers: Workers = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write what a run came to into one HTML file: scores, also under perturbations, figures and a film."""
+    from metahebb.analysis.report import write_report
+    from metahebb.progress import warnings_shown
+
+    with warnings_shown():
+        made = write_report(
+            run,
+            out,
+            lives=lives,
+            seed=seed,
+            perturb=perturb or (),
+            imports=imports or (),
+            trust_code=trust_code,
+            workers=workers,
+            overwrite=overwrite,
+            progress=lambda doing: stderr.print(f"{doing} …"),
+        )
+    stdout.print(f"The report: {made} ({made.stat().st_size / 1e6:.1f} MB)")
 
 
 @app.command("rules")
