@@ -386,7 +386,9 @@ def watch(
         list[Path],
         typer.Argument(metavar="AGENT...", help="Agents' files, or runs' folders (their best agents), side by side."),
     ],
-    video: Annotated[Path, typer.Option(metavar="FILE", help="The film to make: .mp4 or .gif.")] = Path("life.mp4"),
+    video: Annotated[Path, typer.Option(metavar="FILE", help="The film to make: .mp4, .gif or .webp.")] = Path(
+        "life.mp4"
+    ),
     seed: Annotated[
         int, typer.Option(metavar="NUMBER", help="Which life: the first that `evaluate` lives with this seed.")
     ] = 0,

@@ -242,7 +242,7 @@ def test_what_cannot_be_filmed_is_said_before_work_starts(tmp_path: Path) -> Non
     agent = random_agent("gymnasium:CartPole-v1")
     (tmp_path / "folder.mp4").mkdir()
     for path, sentence in {
-        tmp_path / "life.avi": "accepted are .mp4 and .gif",
+        tmp_path / "life.avi": "accepted are .mp4, .gif and .webp",
         tmp_path / "nowhere" / "life.mp4": "no folder to lie in",
         tmp_path / "folder.mp4": "the place of a folder",
     }.items():

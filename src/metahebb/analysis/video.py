@@ -79,6 +79,8 @@ FORMATS = {
     # A palette for each frame needs no memory for the whole film.
     ".gif": "-f gif -filter_complex fps=25,scale=800:-1:flags=area,split[a][b];"
     "[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:dither=none",
+    # For pages: a tenth of a GIF's size.
+    ".webp": "-f webp -c:v libwebp_anim -vf fps=10,scale=720:-1:flags=area -quality 35 -compression_level 4 -loop 0",
 }
 """ffmpeg's options by the film's suffix"""
 
@@ -94,7 +96,7 @@ def film(
     perturb: Sequence[str | Perturbation] = (),
     overwrite: bool = False,
 ) -> Outcome:
-    """Film the life ``number`` of those that an evaluation with ``seed`` lives, into an mp4 or gif file.
+    """Film the life ``number`` of those that an evaluation with ``seed`` lives, into an mp4, gif or webp file.
 
     A task with bodies lives in ``morphology``, by default the first that the agent was evolved in; ``simulator``
     chooses another of the task's simulators; ``perturb`` disturbs the life. The frames are the world after each step,
@@ -120,7 +122,7 @@ def film_beside(
     The film goes on until the last life ends; one that has ended stands still.
     """
     if user_path("The film", path).suffix.lower() not in FORMATS:
-        raise UsageError(f"The film {quoted(path)} is of no kind that can be made; accepted are .mp4 and .gif.")
+        raise UsageError(f"The film {quoted(path)} is of no kind that can be made; accepted are .mp4, .gif and .webp.")
     path = check_new_file("The film", path, overwrite)
     seed, number = SEED.read("seed", seed), SEED.read("number", number)
     if not 0 < len(agents) <= MOST_LIVES:
