@@ -123,10 +123,11 @@ class Unrewarding(Target):
 
 
 class Wide(Target):
-    """Sees a hundred million numbers."""
+    """Sees a hundred million numbers, or acts by as many."""
 
-    def __init__(self) -> None:
-        self.observation_space = spaces.Box(-1, 1, (10**8,))
+    def __init__(self, sees: int = 10**8, acts: int = 3) -> None:
+        self.observation_space = spaces.Box(-1, 1, (sees,))
+        self.action_space = spaces.Box(-1, 1, (acts,))
 
 
 class TextObservation(Target):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import linecache
 import resource
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -17,10 +18,11 @@ import pytest
 
 import metahebb as package
 from metahebb import UsageError
+from metahebb.api import new_run
 from metahebb.assembly import configure
 from metahebb.evolution.training import strategy_of
 from metahebb.rules import load_rule
-from support import ENVIRONMENTS, PATIENCE, tree
+from support import ENVIRONMENTS, PATIENCE, Answer, options, tree
 
 pytestmark = pytest.mark.xdist_group("api")
 
@@ -191,6 +193,35 @@ def test_evolution_starts_from_an_agent(tmp_path: Path) -> None:
     assert second.configuration.hidden == (4,)
     np.testing.assert_allclose(second.latest.genome, first.latest.genome, atol=1e-6)
     assert np.abs(second.latest.genome).max() > 0.1
+    assert "another rule" not in (second.folder / "log.txt").read_text()
+
+
+def test_an_agent_of_another_rule_is_told_of_where_its_genes_fit(
+    metahebb: Callable[..., Answer], tmp_path: Path
+) -> None:
+    rule = tmp_path / "mine.py"
+    rule.write_text("def rule(pre, post, weight, A, B):\n    return A * pre * post + B\n")
+    small = ["--run", tmp_path / "run", *options(hidden=4, population=2, generations=1, validation_lives=1, workers=1)]
+    first = new_run("gymnasium:CartPole-v1", run=tmp_path / "first", rule=f"{rule}:rule", hidden=(4,))
+    agent = package.Agent(first.configuration, np.zeros(48, np.float32))
+    (tmp_path / "old").mkdir()
+    agent.save(tmp_path / "old" / "agent.safetensors")
+    begun = ("train", "gymnasium:CartPole-v1", "--from", tmp_path / "old" / "agent.safetensors", *small)
+    rule.write_text("def rule(pre, post, weight, A, B):\n    return A * post + B\n")
+    for given, says in ((rule, "mine.py:rule, of which the file has changed"), (tmp_path / "other.py", "mine.py:rule")):
+        given.write_bytes(rule.read_bytes())
+        code, _, err = metahebb(*begun, "--rule", f"{given}:rule")
+        assert code == 0
+        line = (
+            f"The agent that evolution starts from was evolved with another rule, {says}: its genes are now taken for "
+            f"coefficients of {given.name}:rule."
+        )
+        assert err == f"Warning: {line}\n"
+        assert line in (tmp_path / "run" / "log.txt").read_text()
+        shutil.rmtree(tmp_path / "run")
+    # As it was, wherever it lies, it is no other.
+    assert metahebb(*begun).code == 0
+    assert "another rule" not in (tmp_path / "run" / "log.txt").read_text()
 
 
 def test_an_evaluation_does_not_depend_on_the_workers(tmp_path: Path) -> None:

@@ -180,6 +180,17 @@ def test_the_runs_that_were_made_are_read(folder: Path) -> None:
         assert load_agent(folder).configuration == read
 
 
+DEFAULTS = {
+    "frame_stack": "1", "rule": "ABCD_lr", "initial_weights": "uniform", "normaliser": "max-abs", "hidden": "128,64",
+    "activation": "tanh", "coefficients": "float32", "strategy": "openai-es", "population": "64", "lives": "1",
+    "paired_lives": "on", "start": "normal", "start_scale": "1", "filter_scale": "1", "sigma": "0.1",
+    "sigma_decay": "0.999", "sigma_minimum": "0.01", "lr": "0.05", "lr_decay": "0.995", "lr_minimum": "0.001",
+    "optimizer": "sgd", "penalty": "0.01", "seed": "0", "generations": "300", "validate_every": "10",
+    "validation_lives": "32",
+}  # fmt: skip
+"""What the help says of them; of the others it has no more to say than their own."""
+
+
 @pytest.mark.parametrize("help_asked", ["-h", "--help"])
 def test_settings_are_options_that_help_describes(help_asked: str, metahebb: Callable[..., Answer]) -> None:
     assert {name for name, declared in SETTINGS.items() if declared.option is None} == {
@@ -188,10 +199,10 @@ def test_settings_are_options_that_help_describes(help_asked: str, metahebb: Cal
         "import_digests",
     }
     words = " ".join(re.findall(r"[^\s│]+", metahebb("train", help_asked).out))
-    for declared in SETTINGS.values():
+    for name, declared in SETTINGS.items():
         if declared.option is None:
             continue
-        what = declared.help
+        what = declared.help + (f" Default {DEFAULTS[name]}." if name in DEFAULTS else "")
         if isinstance(declared.kind, Name):
             what += f" One of {', '.join(declared.kind.accepted())}."
         if isinstance(declared.kind, Flag):
@@ -212,6 +223,7 @@ CHANGED: dict[str, tuple[Any, str]] = {
     "rule": ("oja", "oja"),
     "static": (True, ""),
     "initial_weights": ("ones", "ones"),
+    "normalise_observations": (False, ""),
     "normaliser": ("l2", "l2"),
     "hidden": ((5, 4), "5,4"),
     "activation": ("relu", "relu"),

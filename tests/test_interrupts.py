@@ -103,6 +103,14 @@ def test_sigterm_and_sighup_end_a_film_and_leave_none(
     wait_for(lambda: not any(map(alive, workers)))
 
 
+def test_the_package_run_as_a_module_is_the_command(agent: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "metahebb", *map(str, commands(agent)["train"])]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: workers_of(process.pid))
+    process.send_signal(signal.SIGINT)
+    assert check_ended(process, signal.SIGINT, "Interrupted").endswith("metahebb train --resume run\n")
+
+
 def test_ctrl_c_pressed_five_times_is_pressed_once(agent: Path, start: Start) -> None:
     process = start(*commands(agent)["evaluate"])
     wait_for(lambda: workers_of(process.pid))

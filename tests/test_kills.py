@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 import metahebb
-from support import result, tree
+from support import result
 
 pytestmark = [
     pytest.mark.xdist_group("kills"),
@@ -27,17 +28,19 @@ SETTINGS: dict[str, Any] = {
     "validate_every": 1,
     "validation_lives": 2,
 }
+DOOMED_IN_MAKING = 7
+"""of the steps on the disk one before the run's folder appears"""
 SCRIPT = """
 import json, os, pathlib, signal, sys
 
-doomed, done = int(sys.argv[1]), 0
+doomed, done, number = int(sys.argv[1]), 0, int(sys.argv[3])
 
 def dying(function):
     def call(*arguments, **options):
         global done
         done += 1
         if done == doomed:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         return function(*arguments, **options)
     return call
 
@@ -63,9 +66,11 @@ print(done)
 
 def evolve(folder: Path, doomed: int, settings: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     """Begin the run in ``folder``, or go on with it, in a process that dies at its ``doomed``-th step on the disk."""
-    return subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(doomed), json.dumps(settings)], cwd=folder, capture_output=True, text=True
-    )
+    return subprocess.run(command(doomed, settings), cwd=folder, capture_output=True, text=True)
+
+
+def command(doomed: int, settings: dict[str, Any], number: int = signal.SIGKILL) -> list[str]:
+    return [sys.executable, "-c", SCRIPT, str(doomed), json.dumps(settings), str(number)]
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +91,7 @@ def undisturbed(begun: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-@pytest.mark.parametrize("doomed", [3, 7, 11, 16, 21, 26, 33])
+@pytest.mark.parametrize("doomed", [3, 7, 11, 15, 21, 26, 33])
 def test_a_run_that_dies_at_any_step_on_the_disk_is_resumed(
     doomed: int, begun: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
@@ -99,5 +104,29 @@ def test_a_run_that_dies_at_any_step_on_the_disk_is_resumed(
     answer = evolve(tmp_path, 0, settings)
     assert answer.returncode == 0, answer.stderr
     assert result(tmp_path / "run") == result(undisturbed)
-    left = [name for name in tree(tmp_path / "run") if ".partial" in name or ".tmp" in name]
+    # Neither in the run, nor beside it, where it was made.
+    left = [path for path in tmp_path.rglob("*") if ".partial" in path.name or ".tmp" in path.name]
     assert left == []
+
+
+def test_only_what_the_dead_have_left_is_swept(begun: Path, tmp_path: Path) -> None:
+    """One is killed while it makes its run, another stands still there, while a third makes one beside them."""
+    settings = {"task": TASK, "start_from": str(begun), **SETTINGS}
+    assert evolve(tmp_path, DOOMED_IN_MAKING, settings).returncode == -signal.SIGKILL
+    (dead,) = tmp_path.iterdir()
+    living = subprocess.Popen(command(DOOMED_IN_MAKING, settings, signal.SIGSTOP), cwd=tmp_path)
+    theirs = [tmp_path / ".metahebb-0123456789abcdef.partial", tmp_path / ".metahebb-123.partial"]
+    try:
+        os.waitpid(living.pid, os.WUNTRACED)
+        assert not dead.exists()
+        (site,) = tmp_path.iterdir()
+        theirs[1].mkdir()
+        (theirs[0] / "mine").mkdir(parents=True)
+        metahebb.api.new_run(run=tmp_path / "third", **settings)
+        assert {*tmp_path.iterdir()} == {site, tmp_path / "third", *theirs}
+        living.send_signal(signal.SIGCONT)
+        assert living.wait() == 0
+    finally:
+        living.kill()
+        living.wait()
+    assert {*tmp_path.iterdir()} == {tmp_path / "run", tmp_path / "third", *theirs}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metahebb.errors import UsageError
-from metahebb.readouts import BoxReadout, DiscreteReadout, readout_for
+from metahebb.readouts import BoxReadout, DiscreteReadout, StepsReadout, readout_for
 
 OUTPUTS = np.array([[0.0, 0.5, -1.5], [40.0, -40.0, 3.0]], np.float32)
 
@@ -64,6 +66,19 @@ def test_an_action_has_the_shape_of_its_space() -> None:
     assert readout_for(spaces.Box(-1, 1, ()))(jnp.zeros((5, 1))).shape == (5,)
 
 
+def test_bounds_that_all_numbers_share_are_kept_once() -> None:
+    outputs = np.linspace(-3, 3, 12, dtype=np.float32).reshape(2, 6)
+    for low, high, dtype in ((-1.0, 2.0, np.float32), (-1, 2, np.int32)):
+        space = spaces.Box(np.full((2, 3), low, dtype), np.full((2, 3), high, dtype), dtype=dtype)
+        once = readout_for(space)
+        assert isinstance(once, BoxReadout | StepsReadout)
+        assert (once.low, once.high, once.outputs) == ((low,), (high,), 6)
+        each = dataclasses.replace(once, low=(low,) * 6, high=(high,) * 6)
+        np.testing.assert_array_equal(once(jnp.asarray(outputs)), each(jnp.asarray(outputs)))
+    assert str(readout_for(spaces.Box(-1, 2, (2,)))) == "2 numbers in [-1, 2]"
+    assert str(readout_for(spaces.Box(np.float32([-1, 0]), np.float32([2, 2])))) == "2 numbers"
+
+
 def test_a_discrete_action_is_the_largest_output() -> None:
     readout = readout_for(spaces.Discrete(3, start=-2))
     actions = readout(jnp.asarray([[0.1, 0.3, 0.2], [5.0, -1.0, 5.0]]))
@@ -74,7 +89,7 @@ def test_a_discrete_action_is_the_largest_output() -> None:
 
 def test_equal_spaces_have_equal_readouts() -> None:
     """Compiled code is kept by them."""
-    assert readout_for(spaces.Box(-1, 1, (2,))) == BoxReadout((-1.0, -1.0), (1.0, 1.0), (2,))
+    assert readout_for(spaces.Box(-1, 1, (2,))) == BoxReadout((-1.0,), (1.0,), (2,))
     assert hash(readout_for(spaces.Box(-1, 1, (2,)))) == hash(readout_for(spaces.Box(-1, 1, (2,))))
     assert readout_for(spaces.Discrete(2)) == DiscreteReadout(2) != readout_for(spaces.Discrete(2, start=1))
 

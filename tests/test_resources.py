@@ -50,7 +50,13 @@ BEYOND: dict[str, tuple[int, list[str], list[str]]] = {
         ["gymnasium:Wide-v0", "--import", str(ENVIRONMENTS)],
         ["12,800,008,384 synapses", "--hidden"],
     ),
+    "numbers of an action": (
+        64 * GIB,
+        ["gymnasium:Wide-v0", "--import", str(ENVIRONMENTS), "--env-arg", "sees=1", "--env-arg", "acts=100000000"],
+        ["6,400,008,320 synapses", "--hidden"],
+    ),
     "workers": (16 * GIB, [TASK, "--workers", "300"], ["300 worker processes", "lower --workers"]),
+    "attention": (16 * GIB, [TASK, "--strategy", "EvoTF_ES"], ["EvoTF_ES over 44,160 parameters", "max_context_len"]),
     "a covariance": (8 * GIB, [TASK, "--strategy", "CMA_ES"], ["state of CMA_ES", "SNES"]),
 }
 

@@ -207,7 +207,7 @@ class ListOfEnds(Host):
         (lambda slots: FeelsNeighbours(), "beside others, is another: the reward of step"),
         (lambda slots: FeelsItsSlot(), "in slot 1, beside others, is another: the reward of step 1"),
         (lambda slots: SwapsLives(), "a life of seed 0 begins with another observation alone than beside others"),
-        (lambda slots: OneAgeForAll(), r"leaf \[0\].age of shape \(\); the lives must be the first axis"),
+        (lambda slots: OneAgeForAll(), r"returned state.age of shape \(\); the lives must be the first axis"),
         (lambda slots: ChangesForm(), r"step returned state.age as float32 \(3,\), where it was given int32"),
         (lambda slots: Branches(), "step cannot be traced by JAX, which raised TracerBoolConversionError"),
         (lambda slots: WholeRewards(), "returned reward of int32"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,6 @@ from metahebb.agents import Agent, load_agent, with_code_found
 from metahebb.assembly import configure, network_of, settings_from, task_of
 from metahebb.configuration import SEED, SETTINGS, Configuration, read_configuration
 from metahebb.errors import RunError, UsageError, quoted
-from metahebb.evolution.checkpoints import Checkpoint
 from metahebb.evolution.evosax_strategies import EvosaxStrategy
 from metahebb.evolution.runs import Run, create_run, open_run
 from metahebb.evolution.strategies import Strategy
@@ -24,8 +24,9 @@ from metahebb.evolution.training import (
     Ending,
     Observer,
     evolve,
+    first_checkpoint,
     live_agent,
-    lives_per_member,
+    most_waiting,
     start_of,
     strategy_of,
 )
@@ -37,6 +38,7 @@ from metahebb.perturbations import Perturbation, perturbations_for
 from metahebb.resources import (
     Need,
     check_memory,
+    needs_of_attention,
     needs_of_lives,
     needs_of_search,
     needs_of_state,
@@ -49,6 +51,8 @@ from metahebb.tasks import Task
 from metahebb.trust import new_folder, remember, split_task
 
 __all__ = ["Evaluation", "evaluate", "load", "new_run", "resume", "train"]
+
+logger = logging.getLogger("metahebb")
 
 RANDOM_GENOMES = 100
 """random genomes that an evaluation holds at a time: 183 MB of the paper's vision network"""
@@ -160,8 +164,25 @@ def new_run(
     strategy = _checked_strategy(configuration, made, network, workers, agent)
     if made.trial is not None:
         configuration = dataclasses.replace(configuration, **made.trial())
-    first = Checkpoint(0, strategy.init())
-    return create_run(configuration, None if run is None else user_path("--run", run), first)
+    first = first_checkpoint(strategy, network, agent)
+    created = create_run(configuration, None if run is None else user_path("--run", run), first)
+    if agent is not None and _rule_of(agent.configuration) != _rule_of(configuration):
+        # Of the same shape, but meant for something else: whoever asks for it may know, whoever reads the log does not.
+        its, now = Path(agent.configuration.rule).name, Path(configuration.rule).name
+        with created.opened():
+            logger.warning(
+                "The agent that evolution starts from was evolved with another rule, %s%s: its genes are now taken for "
+                "coefficients of %s.",
+                its,
+                ", of which the file has changed" if its == now else "",
+                now,
+            )
+    return created
+
+
+def _rule_of(c: Configuration) -> tuple[str, str | None]:
+    """What a rule does, wherever its file lies: a name and the digest of its file."""
+    return c.rule.rpartition(":")[2], c.rule_digest
 
 
 def _read_config(config: str | Path, another_rule: bool, imports: Sequence[str], trust_code: bool) -> Configuration:
@@ -183,7 +204,10 @@ def _checked_strategy(
     strategy = strategy_of(c, network, None if agent is None else agent.genome)
     if isinstance(strategy, EvosaxStrategy):
         strategy.check()
-        check_memory([*needs, *needs_of_state(c.strategy, strategy.template())])
+        needs += needs_of_state(c.strategy, strategy.template())
+        if strategy.context is not None:
+            needs += needs_of_attention(c.strategy, network.parameters, strategy.context)
+        check_memory(needs)
     return strategy
 
 
@@ -273,18 +297,7 @@ def run_to_continue(
 
 def needs_of_run(c: Configuration, task: Task, network: Network, workers: int | None) -> list[Need]:
     """The memory that evolution would take, but for the state of the search."""
-    generation = c.population * lives_per_member(c)
-    in_generation = needs_of_lives(
-        "lives of a generation", generation, c.population // 2, "lower --lives or --population"
-    )
-    in_validation = needs_of_lives(
-        "lives of a validation", c.validation_lives, c.validation_lives, "lower --validation-lives"
-    )
-    return [
-        *needs_of_search(c, network),
-        *max(in_generation, in_validation, key=lambda needs: needs[0].size),
-        *needs_of_pool(c, task, network, workers),
-    ]
+    return [*needs_of_search(c, network), most_waiting(c), *needs_of_pool(c, task, network, workers)]
 
 
 def needs_of_pool(c: Configuration, task: Task, network: Network, workers: int | None) -> list[Need]:
@@ -388,7 +401,8 @@ def live_randomly(
 
 def random_genome(agent: Agent, seed: int, number: int) -> np.ndarray:
     """One of the genomes that the agent's evolution might have started from, float32 [parameters]."""
-    return start_of(dataclasses.replace(agent.configuration, seed=seed), agent.network).genome(number)
+    evolved = start_of(dataclasses.replace(agent.configuration, seed=seed), agent.network).genome(number)
+    return np.concatenate([evolved, agent.genome[agent.network.evolved_parameters :]])
 
 
 def evaluation_of(outcomes: Sequence[Outcome], seconds: float) -> Evaluation:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from metahebb.configuration import PRESETS, SETTINGS, Configuration
+from metahebb.encoders import VectorEncoder
 from metahebb.errors import UsageError, unknown
 from metahebb.importing import locate_user_module
 from metahebb.jax_defaults import start_jax
@@ -39,6 +40,8 @@ def configure(
     network = network_of(configuration, made)
     if given.get("filter_scale", 1.0) != 1.0 and not network.filter_parameters:
         raise UsageError(f"--filter-scale is {given['filter_scale']!r}, but task {task!r} has no images to filter.")
+    if configuration.normalise_observations and not isinstance(made.encoder, VectorEncoder):
+        raise UsageError(f"--normalise-observations is for vectors of numbers; task {task!r} observes {made.encoder}.")
     return dataclasses.replace(configuration, **_rule_as_written(network)), made, network
 
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -21,7 +21,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from metahebb import __version__
-from metahebb.configuration import SETTINGS
+from metahebb.configuration import SETTINGS, Configuration
 from metahebb.errors import MetahebbError, UsageError, quoted, raised
 from metahebb.files import reason_of
 from metahebb.json_text import json_text
@@ -197,9 +197,20 @@ def _option_of(setting: Setting) -> inspect.Parameter:
     name = f"--{setting.option}"
     names = f"{name}/--no-{setting.option}" if setting.kind.parameter is bool else name
     kind, panel = setting.kind, setting.group.value
-    option = typer.Option(names, metavar=kind.metavar, help=setting.help, show_default=False, rich_help_panel=panel)
+    text = setting.help if (default := _shown(setting)) is None else f"{setting.help} Default {default}."
+    option = typer.Option(names, metavar=kind.metavar, help=text, show_default=False, rich_help_panel=panel)
     annotation: Any = Annotated[kind.parameter | None, option]
     return inspect.Parameter(setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _shown(setting: Setting) -> str | None:
+    """A setting's default as it is written on the command line; None where it has none, or its help says what it is."""
+    default = getattr(Configuration, setting.name, None)
+    if default is None or default is False or default == () or isinstance(default, Mapping):
+        return None
+    if default is True:
+        return "on"
+    return ",".join(map(str, default)) if isinstance(default, tuple) else f"{default}".removesuffix(".0")
 
 
 def _complete_help(parameters: Iterable[Any]) -> None:
@@ -254,7 +265,9 @@ def train(
 ) -> None:
     """Evolve plasticity rules for a task, or continue a run.
 
-    Settings that are not given are the task's own, or those of --preset, --config or --from; config.json has them all.
+    Defaults are those of most gymnasium: tasks; other tasks have their own, as have --preset, --config and --from.
+
+    The run's config.json has all settings.
     """
     settings = {name: value for name, value in settings.items() if value is not None}
     generations = settings.pop("generations", None)

@@ -100,6 +100,9 @@ class Configuration:
     normaliser: str = setting(
         "max-abs", NETWORK, Name(_keys("normalisers", "NORMALISERS")), "What bounds the weights after every update.",
         static="none")
+    normalise_observations: bool = setting(
+        False, NETWORK, Flag(), "Give the network observations as deviations from their mean in the life so far.",
+        absent=False)
     hidden: tuple[int, ...] = setting((128, 64), NETWORK, Sizes(), "The hidden layers' sizes, such as 128,64.")
     activation: str = setting(
         "tanh", NETWORK, Name(_keys("networks", "ACTIVATIONS")), "The hidden neurons' activation function.")
@@ -170,6 +173,7 @@ SETTINGS: Mapping[str, Setting] = settings_of(Configuration)
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "rule": "ABCD_lr",
+        "normalise_observations": False,
         "strategy": "openai-es",
         "population": 200,
         "generations": 300,

@@ -58,7 +58,7 @@ class VectorEncoder:
     features: int
 
     def __str__(self) -> str:
-        return f"{self.features} numbers"
+        return f"{self.features} number{'s' if self.features > 1 else ''}"
 
     @property
     def filters(self) -> Mapping[str, tuple[int, ...]]:

@@ -14,13 +14,14 @@ from metahebb.errors import RunError, UsageError, quoted
 from metahebb.interrupts import undone
 
 __all__ = [
-    "WriteError", "check_file", "check_new_file", "flush_folder", "read_file", "reason_of", "replacing", "sweep",
-    "temporary_beside", "user_path", "write_file", "writing",
+    "TEMPORARY", "WriteError", "check_file", "check_new_file", "flush_folder", "read_file", "reason_of", "replacing",
+    "sweep", "temporary_beside", "user_path", "write_file", "writing",
 ]  # fmt: skip
 
 os.umask(UMASK := os.umask(0))
 
-_TEMPORARY = re.compile(r"\.metahebb-[0-9a-f]{16}\.partial")
+TEMPORARY = re.compile(r"\.metahebb-[0-9a-f]{16}\.partial")
+"""the names of ``temporary_beside``"""
 
 
 class WriteError(RunError):
@@ -96,7 +97,7 @@ def write_file(what: str, path: Path, content: bytes) -> None:
 def sweep(folder: Path) -> None:
     """Delete what processes that were killed while they wrote have left in a folder; nobody may be writing there."""
     for path in folder.iterdir():
-        if _TEMPORARY.fullmatch(path.name) and path.is_file():
+        if TEMPORARY.fullmatch(path.name) and path.is_file():
             path.unlink(missing_ok=True)
 
 

@@ -29,6 +29,7 @@ import numpy as np
 from metahebb.encoders import Encoder
 from metahebb.initial_weights import CO_EVOLVED, INITIAL_WEIGHTS
 from metahebb.normalisers import NORMALISERS
+from metahebb.observations import FARTHEST
 from metahebb.rules import Rule
 from metahebb.stages import stage
 
@@ -76,6 +77,8 @@ class Plasticity(NamedTuple):
     filters: Mapping[str, jax.Array]
     coefficients: tuple[tuple[jax.Array, ...], ...]
     """For each layer the arguments of its rule, or the a, b, c, d of a bilinear one (``Rule.terms``), as stored."""
+    senses: tuple[jax.Array, ...] = ()
+    """Where observations are normalised, their mean and deviation, float32 [lives, inputs] each"""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ class Network:
     output_activation: str = "linear"
     initial_weights: str = "uniform"
     normaliser: str = "max-abs"
+    normalise_observations: bool = False
+    """by the mean and the deviation that the genome has behind what is evolved (``observations``)"""
     coefficients: str = "float32"
     """How a life stores them. As float16 they have three digits, end at ±65,504, and vanish below 3e-8."""
 
@@ -110,19 +115,27 @@ class Network:
 
     @property
     def genome(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each part of a genome, in the order of the flat genome: synapses' genes first."""
+        """The shape of each part of a genome, in the order of the flat genome: synapses' genes first.
+
+        Behind what is evolved comes, where observations are normalised, what evolution has observed.
+        """
         parts: dict[str, tuple[int, ...]] = {
             f"layers.{i}.{gene}": layer for i, layer in enumerate(self.layers) for gene in self.genes
         }
         parts |= self.encoder.filters
         if self.initial_weights == CO_EVOLVED and self.rule is not None:
             parts |= {f"initial.{i}": layer for i, layer in enumerate(self.layers)}
-        return parts
+        return parts | dict.fromkeys(self._senses, (self.encoder.features,))
 
     @property
     def parameters(self) -> int:
         """The size of the flat genome."""
         return sum(math.prod(shape) for shape in self.genome.values())
+
+    @property
+    def evolved_parameters(self) -> int:
+        """How many of them, from the first on, evolution searches."""
+        return self.parameters - len(self._senses) * self.encoder.features
 
     @property
     def synaptic_parameters(self) -> int:
@@ -151,11 +164,12 @@ class Network:
     def express(self, genome: Genome) -> Plasticity:
         """What the lives of these genomes will read at every step."""
         filters = {name: genome[name] for name in self.encoder.filters}
+        senses = tuple(genome[name] for name in self._senses)
         if self.rule is None:
-            return Plasticity(filters, ())
+            return Plasticity(filters, (), senses)
         per_layer = [[genome[f"layers.{i}.{gene}"] for gene in self.genes] for i in range(len(self.layers))]
         folded = [jax.vmap(self.rule.terms)(*c) if self._folds else c for c in per_layer]
-        return Plasticity(filters, tuple(tuple(self._stored(c) for c in layer) for layer in folded))
+        return Plasticity(filters, tuple(tuple(self._stored(c) for c in layer) for layer in folded), senses)
 
     def init(self, genome: Genome, keys: jax.Array) -> State:
         """The state that lives begin with: PRNG keys [lives]."""
@@ -177,7 +191,7 @@ class Network:
 
     def act(self, plasticity: Plasticity, state: State, observation: jax.Array) -> tuple[jax.Array, ...]:
         """The forward pass: observations [lives, …] → activities of all neurons, inputs first, layer by layer."""
-        activities = [self.encoder(plasticity.filters, observation)]
+        activities = [self._normalised(plasticity, self.encoder(plasticity.filters, observation))]
         for i, layer in enumerate(state.layers):
             # Accelerators would round to fewer bits than float32 has.
             total = jnp.einsum("li,lij->lj", activities[-1], layer.raw, precision=jax.lax.Precision.HIGHEST)
@@ -186,6 +200,13 @@ class Network:
             last = i == len(state.layers) - 1
             activities.append(ACTIVATIONS[self.output_activation if last else self.activation](total))
         return tuple(activities)
+
+    def _normalised(self, plasticity: Plasticity, features: jax.Array) -> jax.Array:
+        """The input neurons [lives, inputs] as deviations from their mean, where the network normalises."""
+        if not plasticity.senses:
+            return features
+        mean, deviation = plasticity.senses
+        return jnp.clip((features - mean) / deviation, -FARTHEST, FARTHEST)
 
     def learn(
         self,
@@ -240,6 +261,11 @@ class Network:
         dtype = STORAGE[self.coefficients]
         largest = float(np.finfo(dtype).max)
         return jnp.clip(coefficient, -largest, largest).astype(dtype)
+
+    @property
+    def _senses(self) -> tuple[str, ...]:
+        """The names of the genome's parts that are not evolved."""
+        return ("observation.mean", "observation.deviation") if self.normalise_observations else ()
 
     @property
     def _folds(self) -> bool:

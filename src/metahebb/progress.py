@@ -68,7 +68,7 @@ class _Display(Observer):
         layers = "→".join(str(n) for n in (network.layers[0][0], *(outputs for _, outputs in network.layers)))
         text = (
             f"{self._task}: {layers}, {network.synapses:,} synapses, {kind}, "
-            f"{network.parameters:,} evolved parameters; run {self._folder}"
+            f"{network.evolved_parameters:,} evolved parameters; run {self._folder}"
         )
         if generation:
             text += f", from generation {generation}"

@@ -46,21 +46,22 @@ class BoxReadout:
     """low + (high − low)·(tanh + 1)/2 of an output where the action is bounded, the output itself where it is not."""
 
     low: tuple[float, ...]
+    """of each number of the action, or a single one that all share"""
     high: tuple[float, ...]
+    """likewise"""
     shape: tuple[int, ...]
 
     def __str__(self) -> str:
-        limits = sorted({*zip(self.low, self.high, strict=True)})
         numbers = f"{self.outputs} number{'s' if self.outputs > 1 else ''}"
-        return f"{numbers} in [{limits[0][0]:g}, {limits[0][1]:g}]" if len(limits) == 1 else numbers
+        return f"{numbers} in [{self.low[0]:g}, {self.high[0]:g}]" if len(self.low) == len(self.high) == 1 else numbers
 
     @property
     def outputs(self) -> int:
-        return len(self.low)
+        return math.prod(self.shape)
 
     def __call__(self, outputs: jax.Array) -> jax.Array:
         """Outputs [lives, outputs] → actions, float32 [lives, *shape]."""
-        low, high = np.array(self.low, np.float32), np.array(self.high, np.float32)
+        low, high = (np.full(self.outputs, bound, np.float32) for bound in (self.low, self.high))
         with np.errstate(over="ignore"):
             span = high - low
         bounded = np.isfinite(span)
@@ -118,7 +119,9 @@ class StepsReadout:
     """Whole numbers from low to high: (tanh + 1)/2 of an output falls into one of as many equal parts."""
 
     low: tuple[int, ...]
+    """of each number of the action, or a single one that all share"""
     high: tuple[int, ...]
+    """likewise"""
     shape: tuple[int, ...]
 
     def __str__(self) -> str:
@@ -126,11 +129,11 @@ class StepsReadout:
 
     @property
     def outputs(self) -> int:
-        return len(self.low)
+        return math.prod(self.shape)
 
     def __call__(self, outputs: jax.Array) -> jax.Array:
         """Outputs [lives, outputs] → actions, int32 [lives, *shape]."""
-        low, high = np.array(self.low, np.int32), np.array(self.high, np.int32)
+        low, high = (np.full(self.outputs, bound, np.int32) for bound in (self.low, self.high))
         part = jnp.floor((high - low + 1) * (jnp.tanh(outputs) + 1) / 2).astype(jnp.int32)
         return jnp.minimum(low + part, high).reshape(-1, *self.shape)
 
@@ -166,7 +169,8 @@ def readout_for(space: gymnasium.Space[Any]) -> Readout:
     if isinstance(space, spaces.MultiBinary):
         return SignsReadout(tuple(space.shape))
     if isinstance(space, spaces.Box) and 0 not in space.shape:
-        low, high = space.low.ravel(), space.high.ravel()
+        # As few numbers as say it: of 10⁸ as Python's own, more memory than there may be.
+        low, high = _shared(space.low), _shared(space.high)
         if np.issubdtype(space.dtype, np.floating):
             return BoxReadout(tuple(map(float, low)), tuple(map(float, high)), space.shape)
         if np.issubdtype(space.dtype, np.integer) and max(map(abs, _whole(low) + _whole(high))) < EXACT:
@@ -175,6 +179,11 @@ def readout_for(space: gymnasium.Space[Any]) -> Readout:
         f"The action space {space} is not supported; accepted are Box (whole numbers only between bounds), Discrete, "
         "MultiDiscrete and MultiBinary: gymnasium.wrappers.TransformAction makes one of another."
     )
+
+
+def _shared(bounds: np.ndarray) -> np.ndarray:
+    """The bounds in one axis, or of equal ones the first."""
+    return bounds.ravel()[:1] if (bounds == bounds.flat[0]).all() else bounds.ravel()
 
 
 def _whole(numbers: np.ndarray) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ Estimates are lower bounds, so that what would run is never refused. Counted are
 
 - the genome and its update, and of evosax's strategies the population's genomes, which the parent process holds, and
   their state, twice while it is updated;
+- of a strategy that is a transformer, its attention;
 - for each worker the process itself, a copy of the genome that its lives are made from, and, where lives are advanced
   on the CPU, the coefficients and weights of its slots' lives;
 - a generation's lives, or a validation's or an evaluation's, that wait in the parent process for a worker;
@@ -29,6 +30,8 @@ __all__ = [
     "Need",
     "available_memory",
     "check_memory",
+    "gib",
+    "needs_of_attention",
     "needs_of_lives",
     "needs_of_search",
     "needs_of_state",
@@ -74,6 +77,13 @@ def needs_of_state(strategy: str, template: Any) -> list[Need]:
     return [Need(f"the state of {strategy} and its update", 2 * size, remedy)]
 
 
+def needs_of_attention(strategy: str, parameters: int, generations: int) -> list[Need]:
+    """What a strategy that is a transformer takes at once: four arrays of its attention along both axes, in XLA."""
+    what = f"the attention of {strategy} over {parameters:,} parameters and {generations:,} generations"
+    size = 4 * FLOAT * parameters * generations * max(parameters, generations)
+    return [Need(what, size, f"lower --strategy-option max_context_len, or {SMALLER_NETWORK}")]
+
+
 def needs_of_workers(network: Network, workers: int, slots: int) -> list[Need]:
     """What worker processes would take, each with so many slots on the CPU (0 where an accelerator holds them)."""
     stored = 2 if network.coefficients == "float16" else FLOAT
@@ -103,10 +113,10 @@ def check_memory(needs: Sequence[Need], available: int | None = None) -> None:
     if total <= available:
         return
     largest = max(needs, key=lambda need: need.size)
-    share = "" if len(needs) == 1 else f", {_gib(largest.size)} of it for {largest.what}"
+    share = "" if len(needs) == 1 else f", {gib(largest.size)} of it for {largest.what}"
     subject = largest.what[0].upper() + largest.what[1:] if len(needs) == 1 else "This"
     raise UsageError(
-        f"{subject} would take at least {_gib(total)} of memory{share}; {_gib(available)} are available: "
+        f"{subject} would take at least {gib(total)} of memory{share}; {gib(available)} are available: "
         f"{largest.remedy}."
     )
 
@@ -159,5 +169,6 @@ def _numbers(path: Path) -> dict[str, int]:
     return {words[0]: int(words[1]) for words in lines if len(words) > 1}
 
 
-def _gib(size: int) -> str:
+def gib(size: int) -> str:
+    """Bytes, as a user reads them."""
     return f"{size / 2**30:,.1f} GiB"

@@ -172,12 +172,13 @@ def _check_traced(world: TracedWorld, cases: Sequence[Case]) -> dict[int, Lived]
     seeds = np.array([case.seed for case in cases[:SLOTS]], np.int64)
     state, observation = world.reset(seeds)
     _check_observation(world, np.asarray(observation)[0], "reset")
-    for path, leaf in jax.tree_util.tree_leaves_with_path((state, observation)):
-        _hold(
-            np.shape(leaf)[:1] == (SLOTS,),
-            f"reset with {SLOTS} seeds returned a leaf {jax.tree_util.keystr(path)} of shape {np.shape(leaf)}; "
-            "the lives must be the first axis of every leaf",
-        )
+    for name, tree in (("state", state), ("observation", observation)):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+            _hold(
+                np.shape(leaf)[:1] == (SLOTS,),
+                f"reset with {SLOTS} seeds returned {name}{jax.tree_util.keystr(path)} of shape {np.shape(leaf)}; "
+                "the lives must be the first axis of every array in it",
+            )
     begun = {case.seed: world.reset(np.array([case.seed], np.int64)) for case in cases}
     for case, row in zip(cases, np.asarray(observation), strict=False):
         alone = np.asarray(begun[case.seed][1])[0]

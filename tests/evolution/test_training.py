@@ -388,6 +388,22 @@ def test_a_member_lives_in_each_body() -> None:
     assert len({(life.world, life.key) for life in unpaired}) == 8
 
 
+def test_lives_that_take_much_of_the_memory_are_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    c = Configuration("gymnasium:CartPole-v1", population=1000, lives=3, validation_lives=5000)
+    assert training.most_waiting(c).what == "5,000 lives of a validation"
+    c = dataclasses.replace(c, validation_lives=500)
+    need = training.most_waiting(c)
+    assert need.what == "3,000 lives of a generation"
+    for available, told in ((10 * need.size + 1, False), (10 * need.size, True)):
+        monkeypatch.setattr(training, "available_memory", lambda available=available: available)
+        with caplog.at_level(logging.WARNING, "metahebb"):
+            training._warn_of_many_lives(c)
+        assert ("The 3,000 lives of a generation take at least 0.0 GiB of memory" in caplog.text) == told
+    assert "lower --lives or --population if that is more than you meant." in caplog.text
+
+
 def hanging(where: str, folder: Path, seeds: list[int] | None) -> dict[str, Any]:
     """A task that hangs in lives with these seeds until the file "well" is in the folder."""
     arguments = {"where": where, "seeds": seeds, "well": str(folder / "well")}
@@ -414,6 +430,7 @@ def test_a_time_limit_ends_a_run_in_the_middle_of_a_generation_that_is_lived_aga
     with caplog.at_level(logging.WARNING, "metahebb"):
         run = ended_by_time(settings, 20, tmp_path / "run", monkeypatch)
     assert "Generation 2 was not done when the time limit had passed; it is lived again" in caplog.text
+    assert "makes no progress" not in caplog.text
     (only,) = run.metrics()
     assert "validation" not in only
     # The newest mean is validated all the same, by workers that do not hang.
@@ -441,10 +458,15 @@ def test_a_validation_that_a_time_limit_cuts_off_is_lived_again_with_its_generat
     assert result(run.folder) == result(undisturbed.folder)
 
 
-def test_a_time_limit_ends_a_run_whose_workers_never_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_limit_ends_a_run_whose_workers_never_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     settings = SETTINGS | hanging("constructor", tmp_path, None)
-    run = ended_by_time(settings, 5, tmp_path / "run", monkeypatch)
+    with caplog.at_level(logging.WARNING, "metahebb"):
+        run = ended_by_time(settings, 5, tmp_path / "run", monkeypatch)
     assert run.metrics() == []
+    # Resumed with the same limit it would come no further.
+    assert "as short a limit makes no progress. Give --time-limit more than a generation takes" in caplog.text
     (tmp_path / "well").touch()
     metahebb.resume(run, workers=1)
     undisturbed = metahebb.train(run=tmp_path / "undisturbed", workers=1, **settings)

@@ -55,7 +55,7 @@ def test_a_discrete_observation_is_one_hot_and_a_discrete_action_the_largest_out
 
 
 def test_a_bounded_action_is_reached_through_tanh() -> None:
-    moments, seed = record("gymnasium:Pendulum-v1", env_args={"max_episode_steps": 50})
+    moments, seed = record("gymnasium:Pendulum-v1", env_args={"max_episode_steps": 50}, normalise_observations=False)
     env = gymnasium.make("Pendulum-v1", max_episode_steps=50)
     observation, _ = env.reset(seed=seed)
     assert len(moments) == 50
@@ -121,6 +121,7 @@ def test_an_environment_of_one_s_own_trains(
 def test_choices_and_parts_train(metahebb: Callable[..., Answer], tmp_path: Path) -> None:
     code, *_ = metahebb(
         "train", "gymnasium:SeveralSwitches-v0", "--import", ENVIRONMENTS, "--run", tmp_path / "run",
+        "--no-normalise-observations", "--start-scale", 1,
         *options(population=8, generations=8, validation_lives=2, workers=1, hidden=8, lr=0.3),
     )  # fmt: skip
     assert code == 0

@@ -25,6 +25,7 @@ from metahebb.configuration import Configuration
 from metahebb.errors import UsageError, quoted
 from metahebb.evolution.strategies import Strategy
 from metahebb.files import write_file
+from metahebb.observations import Sensed
 
 __all__ = ["Checkpoint", "load_newest", "save"]
 
@@ -50,12 +51,20 @@ class Checkpoint(NamedTuple):
     """the best validation score so far"""
     barren: int = 0
     """how many generations in a row had no finite fitness"""
+    sensed: Sensed | None = None
+    """what lives have observed, where networks normalise it"""
 
 
 def save(folder: Path, checkpoint: Checkpoint, configuration: Configuration) -> None:
     """Write a checkpoint, then delete those that are no longer kept; raises WriteError if the disk refuses."""
     leaves = {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(checkpoint.state))}
-    facts = {"generation": checkpoint.generation, "best": checkpoint.best, "barren": checkpoint.barren}
+    facts: dict[str, Any] = {
+        "generation": checkpoint.generation,
+        "best": checkpoint.best,
+        "barren": checkpoint.barren,
+    }
+    if checkpoint.sensed is not None:
+        facts["sensed"] = [np.asarray(values).tolist() for values in checkpoint.sensed]
     about = {"facts": facts, "begun": checkpoint.state is not None, "settings": _settings(configuration)}
     about["checksum"] = _checksum(leaves, about)
     content = safetensors.numpy.save(leaves, {"metahebb": json.dumps(about)})
@@ -81,7 +90,11 @@ def load_newest(folder: Path, strategy: Strategy, configuration: Configuration) 
         _check_settings(path, about.get("settings"), _settings(configuration))
         facts = about["facts"]
         state = _state(path, leaves, strategy) if about["begun"] else None
-        return Checkpoint(facts["generation"], state, facts["best"], facts["barren"])
+        sensed = None
+        if "sensed" in facts:
+            steps, total, squares = facts["sensed"]
+            sensed = Sensed(steps, np.array(total), np.array(squares))
+        return Checkpoint(facts["generation"], state, facts["best"], facts["barren"], sensed)
     if paths:
         raise UsageError(f"{quoted(folder)} has no checkpoint that is whole; start a new run.")
     return None

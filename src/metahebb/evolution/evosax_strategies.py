@@ -149,7 +149,6 @@ class EvosaxStrategy:
             ) from e
 
     @jax_defaults()
-    @jax_defaults()
     def check(self) -> None:
         """Raise UsageError for a population or options that the strategy refuses; nothing is allocated."""
         algorithm, params = self._algorithm
@@ -162,6 +161,11 @@ class EvosaxStrategy:
         template = self.template()
         with self._refusals():
             jax.eval_shape(generation, template)
+
+    @property
+    def context(self) -> int | None:
+        """Over how many generations a strategy that is a transformer attends; None for all others."""
+        return getattr(self._algorithm[0], "max_context_len", None)
 
     @property
     def _by_distribution(self) -> bool:

@@ -74,6 +74,8 @@ class MirroredPopulation:
     seed: int
     generation: int
     filter_scale: FilterScale = UNSCALED
+    fixed: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    """float32 [n]: what all members have behind what is searched"""
     _kept: dict[int, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     def genome(self, member: int) -> np.ndarray:
@@ -84,7 +86,8 @@ class MirroredPopulation:
             if len(self._kept) >= max(NOISE_KEPT // self.mean.nbytes, 1):
                 del self._kept[next(iter(self._kept))]
             self._kept[pair] = noise
-        return self.mean + self.filter_scale(np.float32(sign * self.sigma) * noise)
+        searched = self.mean + self.filter_scale(np.float32(sign * self.sigma) * noise)
+        return np.concatenate([searched, self.fixed]) if len(self.fixed) else searched
 
     def _noise(self, pair: int) -> np.ndarray:
         if pair in self._kept:

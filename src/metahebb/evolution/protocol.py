@@ -99,13 +99,14 @@ def read_ready(message: Message) -> tuple[int, dict[str, Rows]]:
 def population_message(population: MirroredPopulation) -> Message:
     """The population that lives without genomes belong to, from now on."""
     fields = {name: getattr(population, name) for name in ("sigma", "seed", "generation", "filter_scale")}
-    return Message("population", fields, {"mean": population.mean})
+    return Message("population", fields, {"mean": population.mean, "fixed": population.fixed})
 
 
 def read_population(message: Message) -> MirroredPopulation:
     """What a ``population`` says."""
+    mean, fixed = (message.arrays[name].copy() for name in ("mean", "fixed"))
     filter_scale = FilterScale(*message.fields["filter_scale"])
-    return MirroredPopulation(message.arrays["mean"].copy(), **{**message.fields, "filter_scale": filter_scale})
+    return MirroredPopulation(mean, **{**message.fields, "filter_scale": filter_scale}, fixed=fixed)
 
 
 def live_message(lives: Sequence[Life], genomes: np.ndarray | None = None) -> Message:
@@ -134,13 +135,18 @@ def read_live(message: Message) -> list[tuple[Life, np.ndarray | None]]:
 def lived_message(outcomes: Sequence[Outcome]) -> Message:
     """What came of lives."""
     rewards = [outcome.rewards for outcome in outcomes if outcome.rewards is not None]
-    fields = {"outcomes": [outcome._replace(rewards=None) for outcome in outcomes]}
-    return Message("lived", fields, {"rewards": np.concatenate(rewards)} if rewards else {})
+    sensed = [outcome.sensed for outcome in outcomes if outcome.sensed is not None]
+    fields = {"outcomes": [outcome._replace(rewards=None, sensed=None) for outcome in outcomes]}
+    arrays = {"rewards": np.concatenate(rewards)} if rewards else {}
+    return Message("lived", fields, arrays | ({"sensed": np.stack(sensed)} if sensed else {}))
 
 
 def read_lived(message: Message) -> list[Outcome]:
     """The outcomes of a ``lived``."""
     outcomes = [Outcome(*values) for values in message.fields["outcomes"]]
+    if "sensed" in message.arrays:
+        sensed = message.arrays["sensed"]
+        outcomes = [its._replace(sensed=sums.copy()) for its, sums in zip(outcomes, sensed, strict=True)]
     if "rewards" not in message.arrays:
         return outcomes
     ends = itertools.accumulate(outcome.steps for outcome in outcomes)

@@ -35,6 +35,7 @@ from metahebb.agents import Agent, load_agent, with_code_copied, with_code_found
 from metahebb.configuration import Configuration, read_configuration
 from metahebb.errors import RunError, UsageError, quoted
 from metahebb.evolution import checkpoints
+from metahebb.evolution.building import building_beside, sweep_beside
 from metahebb.evolution.checkpoints import Checkpoint
 from metahebb.evolution.strategies import Strategy
 from metahebb.files import (
@@ -43,7 +44,6 @@ from metahebb.files import (
     read_file,
     reason_of,
     sweep,
-    temporary_beside,
     user_path,
     write_file,
     writing,
@@ -211,8 +211,9 @@ class Run:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
-        """Hold the folder as ``held`` does, swept, with a log."""
+        """Hold the folder as ``held`` does, swept inside and beside, with a log."""
         with self.held(), self._logged():
+            sweep_beside(self.folder)
             for folder in (self.folder, self.checkpoints):
                 with writing("The run folder", folder):
                     sweep(folder)
@@ -276,11 +277,10 @@ def create_run(configuration: Configuration, folder: Path | None, first: Checkpo
     remember(configuration)
     base = Path("runs", configuration.task.rpartition(":")[2].replace("/", "-"))
     numbered = (base.with_name(f"{base.name}-{number}") for number in itertools.count(1))
-    temporary = temporary_beside(user_path("The run folder", folder or base))
-    missing = [parent for parent in temporary.parents if not parent.exists()]
+    path = user_path("The run folder", folder or base)
+    missing = [parent for parent in path.parents if not parent.exists()]
 
     def tidy() -> None:
-        shutil.rmtree(temporary, ignore_errors=True)
         for parent in missing:
             # With the run in it, it stays.
             with contextlib.suppress(OSError):
@@ -288,13 +288,14 @@ def create_run(configuration: Configuration, folder: Path | None, first: Checkpo
 
     with undone(tidy):
         try:
-            (temporary / "checkpoints").mkdir(parents=True)
-            saved = with_code_copied(configuration, temporary)
-            if first is not None:
-                checkpoints.save(temporary / "checkpoints", first, configuration)
-            write_file("The configuration", temporary / "config.json", _json_of(saved))
-            made = _renamed(temporary, numbered if folder is None else [folder])
-            flush_folder(made.parent)
+            with building_beside(path) as built:
+                (built / "checkpoints").mkdir(parents=True)
+                saved = with_code_copied(configuration, built)
+                if first is not None:
+                    checkpoints.save(built / "checkpoints", first, configuration)
+                write_file("The configuration", built / "config.json", _json_of(saved))
+                made = _renamed(built, numbered if folder is None else [folder])
+                flush_folder(made.parent)
         except (OSError, WriteError) as e:
             refused = e if isinstance(e, OSError) else e.refused
             raise UsageError(
@@ -306,13 +307,13 @@ def create_run(configuration: Configuration, folder: Path | None, first: Checkpo
     return Run(made, with_code_found(saved, made, _called(made)), (made, *missing))
 
 
-def _renamed(temporary: Path, folders: Iterable[Path]) -> Path:
-    """The first of the folders that is free, which the temporary one becomes; raises UsageError if none is."""
+def _renamed(built: Path, folders: Iterable[Path]) -> Path:
+    """The first of the folders that is free, which the one that was built becomes; raises UsageError if none is."""
     for folder in folders:
         if os.path.lexists(folder):
             continue
         try:
-            os.rename(temporary, folder)
+            os.rename(built, folder)
         except OSError as e:
             # Two runs may begin at the same time: whoever comes first has the name.
             if e.errno not in (errno.EEXIST, errno.ENOTEMPTY):

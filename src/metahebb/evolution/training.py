@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -28,12 +29,16 @@ from metahebb.files import writing
 from metahebb.initial_weights import leaves_nothing
 from metahebb.lifetimes.lives import FAULTS, NETWORK, Life, Outcome, life_of, why_diverged
 from metahebb.networks import Network
+from metahebb.observations import Sensed
+from metahebb.resources import Need, available_memory, gib, needs_of_lives
 from metahebb.seeds import Stream
 
-__all__ = ["Ending", "Observer", "evolve", "fitness_of", "lives_of", "strategy_of"]
+__all__ = ["Ending", "Observer", "evolve", "first_checkpoint", "fitness_of", "lives_of", "strategy_of"]
 
 logger = logging.getLogger("metahebb")
 
+MANY = 10
+"""Lives that take this fraction, a tenth, of the available memory are told of."""
 BARREN = 3
 """Generations in a row without any finite fitness that end a run."""
 CURVE_SECONDS = 60
@@ -89,8 +94,10 @@ def evolve(
     c = run.configuration
     network = network_of(c, task_of(c))
     _warn_of_zeros(network)
+    _warn_of_many_lives(c)
     strategy = strategy_of(c, network)
-    now = run.newest(strategy) or _first_checkpoint(run, strategy)
+    now = run.newest(strategy) or _first_checkpoint(run, strategy, network)
+    begun_at = now.generation
     diary = _Diary(run, now.generation)
     observer.started(run, now.generation, network)
     reason = _reason_to_end(c, now)
@@ -111,6 +118,11 @@ def evolve(
                 "Generation %d was not done when the time limit had passed; it is lived again when the run goes on.",
                 now.generation + 1,
             )
+            if now.generation == begun_at:
+                logger.warning(
+                    "None was done within it: as short a limit makes no progress. Give --time-limit more than a "
+                    "generation takes, or start a run with a smaller --population or fewer --lives."
+                )
             now = _validated_late(run, workers, strategy, now, deadline, diary)
     return Ending(reason, now.generation, now.best)
 
@@ -125,11 +137,12 @@ def _generation(
     c = run.configuration
     began = time.monotonic()
     population, asked = strategy.ask(now.state, now.generation)
-    outcomes = list(live(pool, c, population, now.generation, observer))
+    outcomes = list(live(pool, c, _sensing(population, now.sensed), now.generation, observer))
     living = time.monotonic() - began
     fitness, metrics = fitness_of(outcomes, c)
     _check_environment(outcomes, now.generation)
     after = _told(pool, strategy, now._replace(state=asked), population, fitness)
+    after = after._replace(sensed=_sensed_after(now.sensed, outcomes))
     _check_mean(c, strategy, after)
     late = time.monotonic() >= deadline
     metrics |= _search_metrics(strategy, now.state, after.state)
@@ -160,11 +173,29 @@ def _validated_late(
     return after
 
 
-def _first_checkpoint(run: Run, strategy: Strategy) -> Checkpoint:
+def _first_checkpoint(run: Run, strategy: Strategy, network: Network) -> Checkpoint:
     """For a run without any, as earlier versions made them; it is written."""
-    first = Checkpoint(0, strategy.init())
+    first = first_checkpoint(strategy, network)
     checkpoints.save(run.checkpoints, first, run.configuration)
     return first
+
+
+def _sensing(population: Population, sensed: Sensed | None) -> Population:
+    """The population with what has been observed so far behind each genome, where networks normalise observations."""
+    if sensed is None:
+        return population
+    normalisation = sensed.normalisation
+    if isinstance(population, MirroredPopulation):
+        return dataclasses.replace(population, fixed=normalisation)
+    return np.concatenate([population, np.tile(normalisation, (len(population), 1))], axis=1)
+
+
+def _sensed_after(before: Sensed | None, outcomes: Sequence[Outcome]) -> Sensed | None:
+    """What has been observed after a generation, whose lives may have ended in any order."""
+    if before is None:
+        return None
+    ordered = sorted(outcomes, key=lambda outcome: (outcome.member, outcome.number))
+    return before.with_lives((its.steps, its.sensed) for its in ordered if its.sensed is not None)
 
 
 def _check_environment(outcomes: Sequence[Outcome], generation: int) -> None:
@@ -219,7 +250,12 @@ def _validated(
 
 def _agent_of(run: Run, strategy: Strategy, after: Checkpoint) -> Agent:
     """The agent at the search's mean."""
-    return Agent(run.configuration, strategy.mean(after.state), {"generation": after.generation - 1})
+    record: dict[str, Any] = {"generation": after.generation - 1}
+    genome = strategy.mean(after.state)
+    if after.sensed is not None:
+        genome = np.concatenate([genome, after.sensed.normalisation])
+        record["observed_steps"] = after.sensed.steps
+    return Agent(run.configuration, genome, record)
 
 
 def _scored(run: Run, agent: Agent, after: Checkpoint, score: float | None) -> tuple[Checkpoint, Metrics]:
@@ -292,6 +328,34 @@ def _smaller_steps(c: Configuration) -> str:
     return f"give {c.strategy} smaller steps by --strategy-option, or choose another strategy"
 
 
+def most_waiting(c: Configuration) -> Need:
+    """What the lives of a generation, or those of a validation if they are more, take while they wait for workers."""
+    generation = needs_of_lives(
+        "lives of a generation",
+        c.population * lives_per_member(c),
+        c.population // 2,
+        "lower --lives or --population",
+    )
+    validation = needs_of_lives(
+        "lives of a validation", c.validation_lives, c.validation_lives, "lower --validation-lives"
+    )
+    return max(*generation, *validation, key=lambda need: need.size)
+
+
+def _warn_of_many_lives(c: Configuration) -> None:
+    """Say what lives take before the first of them, where they are so many that nothing else will be seen for long."""
+    waiting, available = most_waiting(c), available_memory()
+    if waiting.size * MANY >= available:
+        logger.warning(
+            "The %s take at least %s of memory while they wait to be lived, of %s that are available: %s if that is "
+            "more than you meant.",
+            waiting.what,
+            gib(waiting.size),
+            gib(available),
+            waiting.remedy,
+        )
+
+
 def _warn_of_zeros(network: Network) -> None:
     layers = [(i, o) for i, o in network.layers if leaves_nothing(network.initial_weights, o)]
     if layers and network.rule is not None:
@@ -302,18 +366,29 @@ def _warn_of_zeros(network: Network) -> None:
         )
 
 
+def first_checkpoint(strategy: Strategy, network: Network, agent: Agent | None = None) -> Checkpoint:
+    """Where a run begins: with nothing observed, or with what the evolution of an ``agent`` has."""
+    if not network.normalise_observations:
+        return Checkpoint(0, strategy.init())
+    sensed = Sensed.nothing(network.encoder.features)
+    if agent is not None:
+        sensed = Sensed.of(agent.record.get("observed_steps", 1), agent.genome[network.evolved_parameters :])
+    return Checkpoint(0, strategy.init(), sensed=sensed)
+
+
 def strategy_of(c: Configuration, network: Network, around: np.ndarray | None = None) -> Strategy:
     """The strategy that a configuration names, over the network's genomes.
 
     It starts from random genomes, or ``around`` one, float32 [parameters]. Raises UsageError for a strategy that cannot
     be used.
     """
+    parameters = network.evolved_parameters
     start = start_of(c, network, around)
     if c.strategy != "openai-es":
         check_strategy(c.strategy)
-        return EvosaxStrategy(c.strategy, c.strategy_options, network.parameters, c.population, c.seed, start.genome)
+        return EvosaxStrategy(c.strategy, c.strategy_options, parameters, c.population, c.seed, start.genome)
     return OpenAIES(
-        network.parameters,
+        parameters,
         network.synaptic_parameters,
         c.population,
         c.seed,
@@ -326,10 +401,11 @@ def strategy_of(c: Configuration, network: Network, around: np.ndarray | None = 
 
 
 def start_of(c: Configuration, network: Network, around: np.ndarray | None = None) -> StartingPopulation:
-    """The genomes that a configuration starts from: random, or ``around`` one, float32 [parameters]."""
+    """The evolved parts of the genomes that a configuration starts from: random, or ``around`` a genome."""
+    around = None if around is None else around[: network.evolved_parameters]
     synaptic = network.synaptic_parameters
     filter_scale = FilterScale(synaptic, synaptic + network.filter_parameters, c.filter_scale)
-    return StartingPopulation(network.parameters, c.seed, c.start, c.start_scale, filter_scale, around)
+    return StartingPopulation(network.evolved_parameters, c.seed, c.start, c.start_scale, filter_scale, around)
 
 
 def lives_of(c: Configuration, generation: int) -> Iterable[Sequence[Life]]:

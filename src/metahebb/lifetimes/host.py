@@ -76,6 +76,7 @@ class HostSlots(Slots):
         """
         self._look_for_faults(living)
         self._record_weights(living)
+        self._sense(living, self._observation[living])
         perturbed = self._perturbed(living, 1)
         compiled = self._compiled(self._program if perturbed else UNDISTURBED, look)
         disturbed = self._disturbed if perturbed else None

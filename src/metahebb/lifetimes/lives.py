@@ -57,6 +57,8 @@ class Outcome(NamedTuple):
     """whose numbers ceased to be finite, where some did: one of ``FAULTS``"""
     rewards: np.ndarray | None = None
     """of its steps, float32 [steps], where they are kept"""
+    sensed: np.ndarray | None = None
+    """the sums of its observations and of their squares, float64 [2, features], where networks normalise"""
 
     @property
     def diverged(self) -> bool:

@@ -75,6 +75,8 @@ class Slots(ABC):
         self._program = Program.of(variants)
         self._variants = [self._program.of_variant(variant) for variant in variants]
         self._disturbed: Disturbed | None = None
+        features = network.encoder.features
+        self._sensed = np.zeros((task.slots, 2, features)) if network.normalise_observations else None
         self._rewards: list[list[np.ndarray]] | None = [[] for _ in range(task.slots)] if keep_rewards else None
         self._place = _compiled_place(network)
         self._plasticity, self._state = _empty(network, task.slots)
@@ -119,6 +121,8 @@ class Slots(ABC):
                 leaf[slot] = values
         if self._rewards is not None:
             self._rewards[slot] = []
+        if self._sensed is not None:
+            self._sensed[slot] = 0
         self._fitness[slot] = self._age[slot] = 0
         self._fault[slot] = NETWORK
         genes = genome[: self._network.synaptic_parameters]
@@ -172,7 +176,8 @@ class Slots(ABC):
         if self._rewards is not None:
             rewards = np.concatenate([np.zeros(0, np.float32), *self._rewards[slot]])
         fault = self._fault[slot]
-        return Outcome(life.member, life.number, float(fitness), int(age), float(mean_square), fault, rewards)
+        sensed = None if self._sensed is None else self._sensed[slot].copy()
+        return Outcome(life.member, life.number, float(fitness), int(age), float(mean_square), fault, rewards, sensed)
 
     def _disturb(self, observation: np.ndarray | jax.Array) -> None:
         """Make ready for perturbations, where there are any; ``observation`` is one of a life's."""
@@ -224,6 +229,13 @@ class Slots(ABC):
         assert life is not None
         signals = {name: leaf[: len(rewards), slot] for name, leaf in _signals(seen).items()}
         self._recorder.steps(life, {**signals, "rewards": rewards})
+
+    def _sense(self, slots: np.ndarray | int, observations: np.ndarray) -> None:
+        """Add a step's observations of some slots, or one slot's of some steps, [slots or steps, …], to their sums."""
+        if self._sensed is not None:
+            seen = np.float64(observations).reshape(len(observations), -1)
+            sums = np.stack([seen, seen**2], axis=1)
+            self._sensed[slots] += sums if isinstance(slots, np.ndarray) else sums.sum(axis=0)
 
     def _keep(self, slot: int, rewards: np.ndarray) -> None:
         if self._rewards is not None:

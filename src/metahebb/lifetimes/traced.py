@@ -47,6 +47,8 @@ class Stretch(NamedTuple):
 
     seen: Seen | None
     """as much of it as was to be seen"""
+    observed: jax.Array | None
+    """[steps, lives, …], where networks normalise observations"""
     rewards: jax.Array
     """float32 [steps, lives]; NaN where the network has diverged"""
     over: jax.Array
@@ -138,6 +140,8 @@ class TracedSlots(Slots):
             self._keep(slot, rewards[:steps, slot])
             if signals is not None:
                 self._record_steps(slot, signals, rewards[:steps, slot])
+            if seen.observed is not None:
+                self._sense(slot, np.asarray(seen.observed[:steps, slot]))
             if len(ends):
                 ended.append(slot)
         return ended
@@ -170,7 +174,8 @@ def _compiled_stretch(
                 after = world.step(lives.world, lived.action)
             reward = jnp.where(lived.finite, after.reward, jnp.nan)
             over = after.ended | ~jnp.isfinite(reward)
-            seen = Stretch(seen_by(look, lived.seen), reward, over)
+            observed = lives.observation if network.normalise_observations else None
+            seen = Stretch(seen_by(look, lived.seen), observed, reward, over)
             return (Lives(lived.state, after.state, after.observation), lived.disturbed), seen
 
         (lives, disturbed), seen = jax.lax.scan(live, (lives, disturbed), None, length=length)

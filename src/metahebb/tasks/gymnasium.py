@@ -9,10 +9,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from metahebb.encoders import encoder_for
+from metahebb.encoders import VectorEncoder, encoder_for
 from metahebb.errors import UsageError
 from metahebb.readouts import readout_for
-from metahebb.tasks.task import IMAGE_SETTINGS, Options, Task
+from metahebb.tasks.task import IMAGE_SETTINGS, VECTOR_SETTINGS, Options, Task
 from metahebb.worlds.gymnasium import (
     GymnasiumWorld,
     make_environment,
@@ -73,7 +73,8 @@ def make(name: str, options: Options) -> Task:
         fresh = needs_fresh_environments(lambda: world(1), actions, options.fresh_environments)
         return {"fresh_environments": True} if fresh else {}
 
-    settings = dict(IMAGE_SETTINGS if encoder.filters else {})
+    vector = isinstance(encoder, VectorEncoder)
+    settings = dict(IMAGE_SETTINGS if encoder.filters else VECTOR_SETTINGS if vector else {})
     if max_steps != options.max_steps:
         settings["max_steps"] = max_steps
     return Task(

@@ -31,6 +31,10 @@ class FireForLife(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Atari games that wait for the fire button are started: it is pressed after each reset and each lost life.
 
     The reward of pressing it is added to that of the step which lost the life; a step of the game is not the network's.
+
+    Where no lives are reported (Tennis, Bowling, Pong, …) it is the network's to press after the first time. Of these
+    only Tennis stands still without it, until a serve, which pressing it right after each point does not bring about;
+    in others (Boxing, FishingDerby) that would take moves from the network.
     """
 
     def __init__(self, env: Environment) -> None:
