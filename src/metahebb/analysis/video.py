@@ -538,8 +538,8 @@ class _Trace:
         zero = bottom - (0 - low) / (high - low) * (bottom - top)
         draw.line((0, zero, self._width, zero), LINE)
         draw.text((0, 0), f"reward a step, mean of {WINDOW}", FAINT, _font(13))
-        draw.text((self._width, 0), f"{low:.3g} … {high:.3g}".replace("-", "−"), FAINT, _font(13), anchor="ra")
         if len(shown) > 1:
+            draw.text((self._width, 0), f"{low:.3g} … {high:.3g}".replace("-", "−"), FAINT, _font(13), anchor="ra")
             x = across(np.arange(len(self._means) - len(shown), len(self._means)))  # type: ignore[arg-type]
             y = bottom - (shown - low) / (high - low) * (bottom - top)
             draw.line([*np.stack([x, y], 1).ravel().tolist()], BLUE, 2)
