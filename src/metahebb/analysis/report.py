@@ -36,6 +36,8 @@ from metahebb.settings import Whole
 __all__ = ["write_report"]
 
 RECORDED_LIVES = 4
+EVERY = 10
+"""steps between their weights"""
 FILM_BYTES = 7 * 2**20
 """of the film at most, so that the file stays below 15 MB"""
 QUALITIES = (28, 32, 36, 40, 45)
@@ -97,7 +99,8 @@ def write_report(
 def _usual(agent: Agent) -> list[str]:
     if agent.configuration.static:
         return ["zero-sensors:fraction=0.3@0-"]
-    third = (agent.task.longest or 300) // 3
+    # When the recording keeps the weights.
+    third = (agent.task.longest or 300) // (3 * EVERY) * EVERY
     return [f"zero-weights@{third}", "freeze@0-"]
 
 
@@ -113,7 +116,7 @@ def _drawn(
 ) -> tuple[dict[str, str], str]:
     """The figures by their captions, and the film, each as HTML."""
     progress(f"recording {RECORDED_LIVES} lives")
-    how = {"every": 10, "float16": True, "seed": seed, "workers": workers}
+    how = {"every": EVERY, "float16": True, "seed": seed, "workers": workers}
     evolved = record(agent, folder / "evolved.zarr", RECORDED_LIVES, perturb=texts[:1], **how)  # type: ignore[arg-type]
     recordings = [evolved]
     static = agent.configuration.static
