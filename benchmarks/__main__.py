@@ -11,18 +11,22 @@ from benchmarks import harness
 
 GROUPS = ("engine", "vision_network", "car_racing", "quadruped", "recording")
 """Modules of this package with ``rows() -> Iterable[Row]``."""
-ACCELERATOR = "accelerator"
-"""The one that measures JAX's accelerator, when it is named alone; all others measure the CPU."""
+ACCELERATOR, CLUSTER = "accelerator", "cluster"
+"""Measured when they are named: JAX's accelerator, alone (all others measure the CPU), and Ray."""
 
 
 def main() -> None:
     """Measure all groups or those that are named."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the claims on this machine.")
-    parser.add_argument("groups", nargs="*", metavar="group", help=f"one of {', '.join(GROUPS)}; or {ACCELERATOR}")
+    parser.add_argument(
+        "groups", nargs="*", metavar="group", help=f"one of {', '.join(GROUPS)}; or {CLUSTER}, {ACCELERATOR}"
+    )
     groups = parser.parse_args().groups or GROUPS
     for group in groups:
-        if group not in GROUPS and groups != [ACCELERATOR]:
-            parser.error(f"there is no group {group!r}; there are {', '.join(GROUPS)}, and {ACCELERATOR} alone")
+        if group not in (*GROUPS, CLUSTER) and groups != [ACCELERATOR]:
+            parser.error(
+                f"there is no group {group!r}; there are {', '.join(GROUPS)}, {CLUSTER}, and {ACCELERATOR} alone"
+            )
 
     if groups != [ACCELERATOR]:
         os.environ["JAX_PLATFORMS"] = "cpu"

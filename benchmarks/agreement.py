@@ -18,7 +18,11 @@ from rich.table import Table
 import metahebb
 from metahebb.agents import Agent
 
-SIMULATORS = {"car-racing": ("jax", "gymnasium"), "quadruped-bullet": ("exact", "merged")}
+SIMULATORS = {
+    "car-racing": ("jax", "gymnasium"),
+    "quadruped": ("mujoco", "mjx"),
+    "quadruped-bullet": ("exact", "merged"),
+}
 """of each task that has several, the first being the one that counts"""
 
 

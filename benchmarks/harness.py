@@ -1,8 +1,8 @@
 """Interleaved measurements and the table that they end in.
 
 A row compares a figure with its floor: the least that the same work could cost, or another program that does it. Both
-are measured in turns, five times in one run, so that what else the machine does falls on both; medians are shown, and
-the ratio is the median of the rounds' ratios.
+are measured in turns, as a rule five times in one run, so that what else the machine does falls on both; medians are
+shown, and the ratio is the median of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Row:
     """the most that the figure may be, in its unit"""
     limit_ratio: float | None = None
     """the most that figure ÷ floor may be"""
+    rounds: int = ROUNDS
     missing: str | None = None
     """what has to be installed before it can be measured"""
 
@@ -94,7 +95,7 @@ def measured(row: Row) -> tuple[float, float, float]:
     floor = row.floor or (lambda: float("nan"))
     floor(), row.figure()
     floors, figures = [], []
-    for _ in range(ROUNDS):
+    for _ in range(row.rounds):
         floors.append(floor())
         figures.append(row.figure())
     ratios = [figure / floor for figure, floor in zip(figures, floors, strict=True)]

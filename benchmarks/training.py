@@ -23,8 +23,8 @@ class EndedError(Exception):
 class Training(Observer):
     """A training that goes on by one generation whenever it is told to; a context manager that ends it."""
 
-    def __init__(self, task: str, workers: int, **settings: Any) -> None:
-        self._workers = workers
+    def __init__(self, task: str, workers: int, cluster: str | None = None, **settings: Any) -> None:
+        self._workers, self._cluster = workers, cluster
         self.living: list[float] = []
         """seconds of each generation in which lives were lived"""
         self.rest: list[float] = []
@@ -69,6 +69,6 @@ class Training(Observer):
 
     def _evolve(self, run: Run) -> None:
         try:
-            evolve(run, workers=self._workers, observer=self)
+            evolve(run, workers=self._workers, cluster=self._cluster, observer=self)
         except Exception as e:
             self._done.put(e)

@@ -221,6 +221,7 @@ def train(
     rule: str | Callable[..., Any] | None = None,
     trust_code: bool = False,
     workers: int | None = None,
+    cluster: str | None = None,
     time_limit: float | None = None,
     observer: Observer | None = None,
     **options: Any,
@@ -238,6 +239,8 @@ def train(
         rule: a rule's name, ``"my_rules.py:my_rule"``, or a function ``(pre, post, weight, A, …)``.
         trust_code: run Python code that ``config`` or ``start_from`` brings even if you have not trained with it.
         workers: worker processes, by default one per core. The result does not depend on them.
+        cluster: live the lives on the Ray cluster at this address, ``"HOST:PORT"`` or ``"auto"``; ``"local"`` starts
+            one here. The result does not depend on it.
         time_limit: minutes after which the run ends, with the generation if that is done half a minute later.
         observer: is told of the progress.
         **options: settings of ``Configuration``.
@@ -245,18 +248,19 @@ def train(
     Raises UsageError before anything is written, RunError if the run fails.
     """
     workers, time_limit = check_resources(workers, time_limit)
-    made = new_run(
-        task,
-        run=run,
-        preset=preset,
-        config=config,
-        start_from=start_from,
-        rule=rule,
-        trust_code=trust_code,
-        workers=workers,
-        **options,
-    )
-    evolve_run(made, workers=workers, time_limit=time_limit, observer=observer)
+    with on_cluster(cluster):
+        made = new_run(
+            task,
+            run=run,
+            preset=preset,
+            config=config,
+            start_from=start_from,
+            rule=rule,
+            trust_code=trust_code,
+            workers=None if cluster else workers,
+            **options,
+        )
+        evolve_run(made, workers=workers, cluster=cluster, time_limit=time_limit, observer=observer)
     return made
 
 
@@ -266,17 +270,30 @@ def resume(
     generations: int | None = None,
     trust_code: bool = False,
     workers: int | None = None,
+    cluster: str | None = None,
     time_limit: float | None = None,
     observer: Observer | None = None,
 ) -> Run:
     """Continue a run as if it had never stopped, to another number of generations if one is given.
 
-    A run with Python code that you have not trained with is refused unless ``trust_code``.
+    A run with Python code that you have not trained with is refused unless ``trust_code``. ``cluster`` is as for
+    ``train``.
     """
     workers, time_limit = check_resources(workers, time_limit)
-    opened = run_to_continue(run.folder if isinstance(run, Run) else run, generations, workers, trust_code=trust_code)
-    evolve_run(opened, workers=workers, time_limit=time_limit, observer=observer)
+    with on_cluster(cluster):
+        folder = run.folder if isinstance(run, Run) else run
+        opened = run_to_continue(folder, generations, None if cluster else workers, trust_code=trust_code)
+        evolve_run(opened, workers=workers, cluster=cluster, time_limit=time_limit, observer=observer)
     return opened
+
+
+def on_cluster(address: str | None) -> contextlib.AbstractContextManager[None]:
+    """Within, this process belongs to a Ray cluster, if there is an address; raises UsageError if it cannot."""
+    if address is None:
+        return contextlib.nullcontext()
+    from metahebb.evolution.cluster import connected
+
+    return connected(address)
 
 
 def run_to_continue(
@@ -319,6 +336,7 @@ def evolve_run(
     run: Run,
     *,
     workers: int | None = None,
+    cluster: str | None = None,
     time_limit: float | None = None,
     observer: Observer | None = None,
 ) -> Ending:
@@ -330,7 +348,7 @@ def evolve_run(
     seconds = None if time_limit is None else 60 * time_limit
     with contextlib.ExitStack() as afterwards, run.opened():
         try:
-            return evolve(run, workers=workers, time_limit=seconds, observer=observer)
+            return evolve(run, workers=workers, cluster=cluster, time_limit=seconds, observer=observer)
         except UsageError:
             if not run.metrics():
                 afterwards.callback(run.remove)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -32,6 +32,7 @@ from metahebb_command import catching_signals, end_process
 if TYPE_CHECKING:
     from metahebb.agents import Agent
     from metahebb.api import Evaluation
+    from metahebb.sweeps import Member
 
 __all__ = ["app", "main"]
 
@@ -50,6 +51,12 @@ stdout = console(width=None if os.isatty(1) else 140)
 
 Workers = Annotated[
     int | None, typer.Option(metavar="NUMBER", help="Worker processes; default one per core.", show_default=False)
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="Live on the Ray cluster at HOST:PORT or auto; local starts one.", show_default=False
+    ),
 ]
 Imports = Annotated[
     list[str] | None,
@@ -261,9 +268,22 @@ def train(
     ] = None,
     trust_code: TrustCode = False,
     workers: Workers = None,
+    cluster: Cluster = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SEEDS", help="A run for each, such as 1-10, in a folder of them all.", show_default=False
+        ),
+    ] = None,
+    grid: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A run for each combination of the values in a JSON file.", show_default=False
+        ),
+    ] = None,
     **settings: Any,
 ) -> None:
-    """Evolve plasticity rules for a task, or continue a run.
+    """Evolve plasticity rules for a task, or continue a run, or the runs of a folder.
 
     Defaults are those of most gymnasium: tasks; other tasks have their own, as have --preset, --config and --from.
 
@@ -278,27 +298,54 @@ def train(
         given = [f"--{SETTINGS[name].option}" for name in settings]
         given += [name for name, value in (("TASK", task), ("--run", run), ("--preset", preset)) if value is not None]
         given += [name for name, value in (("--config", config), ("--from", start_from)) if value is not None]
+        given += [name for name, value in (("--seeds", seeds), ("--grid", grid)) if value is not None]
         if given:
             raise UsageError(f"--resume continues a run with its own settings; leave out {', '.join(given)}.")
     api.check_resources(workers, time_limit)
-    if resume is None:
-        with warnings_shown(), _given_up_after(time_limit):
-            made = api.new_run(
-                task,
-                run=run,
-                preset=preset,
-                config=config,
-                start_from=start_from,
-                trust_code=trust_code,
-                generations=generations,
-                workers=workers,
-                **{name: SETTINGS[name].parse(value) for name, value in settings.items()},
-            )
-    else:
-        with _given_up_after(time_limit):
-            made = api.run_to_continue(resume, generations, workers, trust_code=trust_code)
-    with showing(made, time_limit) as observer:
-        ending = api.evolve_run(made, workers=workers, time_limit=time_limit, observer=observer)
+    from metahebb import sweeps
+
+    many = resume is not None and sweeps.members_of(resume)
+    if many or seeds is not None or grid is not None:
+        given_seeds = None if seeds is None else sweeps.seeds_of(seeds)
+        if given_seeds is not None and "seed" in settings:
+            raise UsageError("--seed and --seeds both bring seeds; leave one of them out.")
+        combinations = [] if grid is None else sweeps.grid_of(grid)
+        with api.on_cluster(cluster):
+            if not many:
+                with warnings_shown(), _given_up_after(time_limit):
+                    many = sweeps.new_members(
+                        task,
+                        run,
+                        given_seeds,
+                        combinations,
+                        preset=preset,
+                        config=config,
+                        start_from=start_from,
+                        trust_code=trust_code,
+                        generations=generations,
+                        **{name: SETTINGS[name].parse(value) for name, value in settings.items()},
+                    )
+            _evolve_many(many, resume, generations, workers, cluster, time_limit, trust_code)
+        return
+    with api.on_cluster(cluster):
+        if resume is None:
+            with warnings_shown(), _given_up_after(time_limit):
+                made = api.new_run(
+                    task,
+                    run=run,
+                    preset=preset,
+                    config=config,
+                    start_from=start_from,
+                    trust_code=trust_code,
+                    generations=generations,
+                    workers=None if cluster else workers,
+                    **{name: SETTINGS[name].parse(value) for name, value in settings.items()},
+                )
+        else:
+            with _given_up_after(time_limit):
+                made = api.run_to_continue(resume, generations, None if cluster else workers, trust_code=trust_code)
+        with showing(made, time_limit) as observer:
+            ending = api.evolve_run(made, workers=workers, cluster=cluster, time_limit=time_limit, observer=observer)
     reasons = {
         "generations": f"All {made.configuration.generations} generations are done",
         "target": f"The validation reached the target of {made.configuration.target:g}"
@@ -318,6 +365,37 @@ def train(
         stdout.print(f"Evaluate it: metahebb evaluate {made.folder}")
     if ending.reason == "time":
         stdout.print(f"Continue it: metahebb train --resume {made.folder}")
+
+
+def _evolve_many(
+    members: Sequence[Member],
+    resume: Path | None,
+    generations: int | None,
+    workers: int | None,
+    cluster: str | None,
+    time_limit: float | None,
+    trust_code: bool,
+) -> None:
+    from metahebb import sweeps
+    from metahebb.progress import showing_many, table_of
+
+    folder = members[0].folder.parent
+    with showing_many(members, folder) as told:
+        sweeps.evolve_members(
+            members,
+            generations=None if resume is None else generations,
+            workers=workers,
+            cluster=cluster,
+            time_limit=time_limit,
+            # What was made just now is the user's own.
+            trust_code=trust_code or resume is None,
+            told=told,
+        )
+    stdout.print(table_of(members))
+    stdout.print(f"Runs: {folder}")
+    if any(member.state == "time" for member in members):
+        stdout.print(f"Continue them: metahebb train --resume {folder}")
+    sweeps.check_all_done(members)
 
 
 @app.command()

@@ -84,7 +84,8 @@ class Configuration:
     import_digests: tuple[str, ...] = setting(
         (), WORLD, Names(), "SHA-256 of each import that is a file; empty for a module.", option=None, absent=())
     simulator: str | None = setting(
-        None, WORLD, Text(), "The simulator: jax or gymnasium (car-racing), exact or merged (quadruped-bullet).")
+        None, WORLD, Text(), "The simulator: jax or gymnasium (car-racing), mujoco or mjx (quadruped), exact or merged "
+        "(quadruped-bullet).")
     morphologies: tuple[str, ...] = setting(
         (), WORLD, Names(), "A body to live in, where the task has bodies; may be repeated.", option="morphology")
 

@@ -206,7 +206,7 @@ class Network:
         if not plasticity.senses:
             return features
         mean, deviation = plasticity.senses
-        return jnp.clip((features - mean) / deviation, -FARTHEST, FARTHEST)
+        return jnp.clip((features - mean) / jnp.where(deviation > 0, deviation, 1), -FARTHEST, FARTHEST)
 
     def learn(
         self,

@@ -7,10 +7,12 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,15 +20,20 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Table
 
 from metahebb.evolution.runs import Run
+from metahebb.evolution.sites import Staff
 from metahebb.evolution.training import Observer
 from metahebb.interrupts import going_on, undone
 from metahebb.lifetimes.lives import Outcome
 from metahebb.networks import Network
 from metahebb.printing import console
 
-__all__ = ["counting", "showing", "warnings_shown"]
+if TYPE_CHECKING:
+    from metahebb.sweeps import Member
+
+__all__ = ["counting", "showing", "showing_many", "table_of", "warnings_shown"]
 
 
 def _line(metrics: dict[str, Any], generations: int) -> str:
@@ -42,6 +49,13 @@ def _line(metrics: dict[str, Any], generations: int) -> str:
     if metrics["diverged"]:
         parts.append(f"{metrics['diverged']} diverged")
     return " · ".join(parts)
+
+
+def _on_cluster(metrics: dict[str, Any], staff: Staff) -> str:
+    """Who lived a generation's lives, and how fast."""
+    counted = [(staff.nodes, "node"), (staff.workers, "worker"), (staff.restarts, "retry")]
+    words = [f"{n:,} {word if n == 1 else word.replace('y', 'ie') + 's'}" for n, word in counted if n]
+    return ", ".join([*words, f"{metrics['lives'] / metrics['living_seconds']:,.1f} lives/s"])
 
 
 def _duration(seconds: float) -> str:
@@ -61,6 +75,7 @@ class _Display(Observer):
         self._deadline = None if time_limit is None else time.monotonic() + 60 * time_limit
         self._began = 0.0
         self._first = 0
+        self._staff = Staff(0, 0, 0)
 
     def started(self, run: Run, generation: int, network: Network) -> None:
         self._began, self._first = time.monotonic(), generation
@@ -83,9 +98,14 @@ class _Display(Observer):
         if self._progress is not None:
             self._progress.update(self._lives, advance=1, total=lives)
 
+    def staffed(self, staff: Staff) -> None:
+        self._staff = staff
+
     def generation(self, metrics: dict[str, Any]) -> None:
         done = metrics["generation"] + 1
         line = _line(metrics, self._total)
+        if self._staff.nodes:
+            line += f" · {_on_cluster(metrics, self._staff)}"
         left = f"{_duration(self._left(done))} left"
         if self._progress is None:
             self._print(f"{line} · {left}")
@@ -125,6 +145,54 @@ def showing(run: Run, time_limit: float | None) -> Iterator[Observer]:
         )
         with _live(Progress(*columns, console=terminal)) as progress, warnings_shown(progress.console):
             yield _Display(progress, run, time_limit)
+
+
+@contextlib.contextmanager
+def showing_many(members: Sequence[Member], folder: Path) -> Iterator[Callable[[Member], None]]:
+    """What is to be told of each run of a sweep that has news: a table of all, or lines where there is no terminal."""
+    terminal = console(soft_wrap=False)
+    how = f"; nothing but the lives in flight is lost. Continue: metahebb train --resume {folder}"
+    with going_on(how), warnings_shown():
+        if not terminal.is_terminal:
+            yield _tell
+            return
+
+        def leave() -> None:
+            os.write(terminal.file.fileno(), b"\x1b[?25h\n")
+
+        with undone(leave), Live(table_of(members), console=terminal, refresh_per_second=2, transient=True) as live:
+            yield lambda member: live.update(table_of(members))
+
+
+def _tell(member: Member) -> None:
+    if member.state != "runs":
+        print(f"{member.name}: {_state(member)}", flush=True)
+    elif member.metrics is not None and "seconds" in member.metrics:
+        print(f"{member.name}: {_line(member.metrics, member.generations)}", flush=True)
+
+
+def _state(member: Member) -> str:
+    states = {"waits": "waits", "runs": "runs", "done": "done", "time": "the time limit has passed"}
+    return states.get(member.state) or f"failed: {member.sentence}"
+
+
+def table_of(members: Sequence[Member]) -> Table:
+    """How all runs of a sweep are."""
+    table = Table("run", "generation", "fitness", "best validation", "steps/s", "")
+    for column in table.columns[1:5]:
+        column.justify = "right"
+    for member in members:
+        metrics: Mapping[str, Any] = member.metrics or {}
+        done, mean, speed = (metrics.get(name) for name in ("generation", "fitness_mean", "steps_per_second"))
+        table.add_row(
+            member.name,
+            "" if done is None else f"{done + 1}/{member.generations}",
+            "" if mean is None else f"{mean:.1f}",
+            "" if member.best is None else f"{member.best:.1f}",
+            "" if speed is None else f"{speed:,.0f}",
+            _state(member),
+        )
+    return table
 
 
 @contextlib.contextmanager

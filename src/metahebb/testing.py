@@ -23,7 +23,7 @@ from metahebb.errors import raised
 from metahebb.readouts import Readout, readout_for
 from metahebb.tasks import Task
 from metahebb.worlds import HostWorld, TracedWorld
-from metahebb.worlds.traced import put_life
+from metahebb.worlds.traced import put_life, reset_lives
 
 __all__ = ["check_world"]
 
@@ -69,7 +69,7 @@ def check_world(
     Args:
         subject: a task, or ``(slots) → world``.
         seeds: the lives' seeds, three or more, each another.
-        bodies: the bodies that a host world's lives have, in turn; by default the task's.
+        bodies: the bodies that the lives have, in turn; by default the task's.
         steps: how long lives are followed, best beyond the end of the longest: a warning says that no life ended. The
             actions are those of random outputs.
 
@@ -169,8 +169,7 @@ def _live_on_host(world: HostWorld, places: Mapping[int, Case]) -> dict[int, Liv
 
 
 def _check_traced(world: TracedWorld, cases: Sequence[Case]) -> dict[int, Lived]:
-    seeds = np.array([case.seed for case in cases[:SLOTS]], np.int64)
-    state, observation = world.reset(seeds)
+    state, observation = _begin_traced(world, cases[:SLOTS])
     _check_observation(world, np.asarray(observation)[0], "reset")
     for name, tree in (("state", state), ("observation", observation)):
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
@@ -179,7 +178,7 @@ def _check_traced(world: TracedWorld, cases: Sequence[Case]) -> dict[int, Lived]
                 f"reset with {SLOTS} seeds returned {name}{jax.tree_util.keystr(path)} of shape {np.shape(leaf)}; "
                 "the lives must be the first axis of every array in it",
             )
-    begun = {case.seed: world.reset(np.array([case.seed], np.int64)) for case in cases}
+    begun = {case.seed: _begin_traced(world, [case]) for case in cases}
     for case, row in zip(cases, np.asarray(observation), strict=False):
         alone = np.asarray(begun[case.seed][1])[0]
         # Not bit for bit: other numbers of lives are other code.
@@ -201,6 +200,10 @@ def _check_traced(world: TracedWorld, cases: Sequence[Case]) -> dict[int, Lived]
         for slot, case in places.items():
             _same(alone[case.seed], beside[slot], case, f"in slot {slot}, beside others")
     return alone
+
+
+def _begin_traced(world: TracedWorld, cases: Sequence[Case]) -> Any:
+    return reset_lives(world, [case.seed for case in cases], [case.body for case in cases])
 
 
 def _check_form(world: TracedWorld, step: Any, before: Any, cases: Sequence[Case]) -> None:
@@ -231,7 +234,7 @@ def _check_form(world: TracedWorld, step: Any, before: Any, cases: Sequence[Case
 
 def _live_traced(world: TracedWorld, step: Any, places: Mapping[int, Case], cases: Sequence[Case]) -> dict[int, Lived]:
     """Live lives in their slots, each beginning a few steps after the one before, beyond their ends."""
-    filler = world.reset(np.array([cases[-1].seed], np.int64))
+    filler = _begin_traced(world, [cases[-1]])
     lives = jax.tree.map(lambda leaf: jax.numpy.repeat(leaf, SLOTS, axis=0), filler)
     lived: dict[int, Lived] = {}
     waiting = [*places]
@@ -239,7 +242,7 @@ def _live_traced(world: TracedWorld, step: Any, places: Mapping[int, Case], case
     for now in range(steps + LATER * (len(places) - 1)):
         if waiting and now % LATER == 0:
             slot = waiting.pop(0)
-            begun = world.reset(np.array([places[slot].seed], np.int64))
+            begun = _begin_traced(world, [places[slot]])
             lives = put_life(lives, begun, slot)
             lived[slot] = Lived([np.asarray(begun[1])[0]], [], [])
         actions = np.stack([cases[-1].actions[min(now, steps - 1)]] * SLOTS)

@@ -23,6 +23,7 @@ from metahebb.evolution import supervision
 from metahebb.evolution.messages import receive, send
 from metahebb.evolution.populations import MirroredPopulation
 from metahebb.evolution.protocol import Start, live_message, start_message
+from metahebb.evolution.sites import Channel
 from metahebb.evolution.training import lives_of, strategy_of
 from metahebb.evolution.workers import OutOfTimeError, Workers
 from metahebb.lifetimes.lives import Outcome, life_of
@@ -223,7 +224,7 @@ def test_a_stopped_worker_is_told_of_and_replaced(
         # One that is to start may well be slower than that.
         with caplog.at_level(logging.WARNING, "metahebb"):
             outcomes = pool.live(lives_of(target, 0), np.zeros((target.population, PARAMETERS), np.float32))
-            monkeypatch.setattr(pool, "_new", replaced_with(pool, monkeypatch))
+            monkeypatch.setattr(pool, "_welcome", replaced_with(pool, monkeypatch))
             assert sorted(outcomes) == before
     assert pool.restarts == 1
     told, given_up, killed = (record.getMessage() for record in caplog.records)
@@ -233,12 +234,12 @@ def test_a_stopped_worker_is_told_of_and_replaced(
 
 
 def replaced_with(pool: Workers, patch: pytest.MonkeyPatch) -> Any:
-    new = pool._new
+    welcome = pool._welcome
 
-    def replace() -> Any:
+    def replace(channel: Channel) -> Any:
         patch.setattr(supervision, "WARN", PATIENCE)
         patch.setattr(supervision, "GIVE_UP", PATIENCE)
-        return new()
+        return welcome(channel)
 
     return replace
 
@@ -296,3 +297,40 @@ def test_a_worker_that_does_not_read_keeps_nobody_waiting(target: Configuration)
         with pytest.raises(OutOfTimeError):
             list(pool.live(lives_of(target, 0), np.zeros((target.population, 10**6), np.float32)))
     assert workers_of() == []
+
+
+TOO_SMALL = """
+import gymnasium
+from metahebb.encoders import VectorEncoder
+from metahebb.readouts import readout_for
+from metahebb.tasks import Task, register_task
+from metahebb.worlds import TracedWorld
+
+
+class Large(TracedWorld):
+    observation_space = action_space = gymnasium.spaces.Box(-1, 1, (1,))
+
+    def reset(self, seeds):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.")
+
+    def step(self, state, action):
+        raise NotImplementedError
+
+
+def make(options):
+    return Task("large", VectorEncoder(1), readout_for(Large.action_space), lambda slots, render: Large())
+
+
+register_task("large", make)
+"""
+
+
+def test_a_device_that_is_too_small_is_told_with_the_remedy(tmp_path: Path) -> None:
+    """What XLA says is raised by a world here."""
+    (tmp_path / "large.py").write_text(TOO_SMALL)
+    c, _, _ = configure("large", population=2, hidden=(4,), imports=(str(tmp_path / "large.py"),))
+    with (
+        pytest.raises(RunError, match=r"does not hold a worker's lives: .* 9 bytes.; lower --population"),
+        Workers(c, 1) as pool,
+    ):
+        pool.wait()

@@ -7,6 +7,8 @@ import functools
 from typing import Any, NamedTuple
 
 import gymnasium
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -16,9 +18,13 @@ from metahebb.errors import UsageError
 from metahebb.lifetimes import make_slots
 from metahebb.lifetimes.lives import Life, Outcome, life_of
 from metahebb.lifetimes.slots import Slots
+from metahebb.lifetimes.traced import TracedSlots
+from metahebb.readouts import readout_for
 from metahebb.seeds import Stream
+from metahebb.tasks import Task
 from metahebb.worlds import HostWorld, TracedWorld
 from metahebb.worlds.car_racing import CarRacing
+from metahebb.worlds.traced import VmappedWorld
 from support import COMPETING
 
 TASKS: dict[str, dict[str, Any]] = {
@@ -89,6 +95,40 @@ def test_a_recorded_life_is_the_life_that_is_scored(kind: str) -> None:
         for a, b in zip(one.weights + one.activities, other.weights + other.activities, strict=True):
             assert a.tobytes() == b.tobytes()
     assert any((a != b).any() for a, b in zip(moments[0].weights, moments[-1].weights, strict=True))
+
+
+def draw_to_a_sum(limit: float) -> VmappedWorld:
+    """Draws are added up until they reach a limit: a world whose lives last differently long."""
+
+    def reset(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        first = jax.random.uniform(key)
+        return first[None], first
+
+    def step(key: jax.Array, state: jax.Array, action: jax.Array) -> tuple[jax.Array, ...]:
+        after = state + jax.random.uniform(key)
+        return jnp.sin(after)[None], after, action[0] * after, after > limit
+
+    return VmappedWorld(reset, step, gymnasium.spaces.Box(-1, 1, (1,)), gymnasium.spaces.Box(-1, 1, (1,)))
+
+
+def test_lives_that_begin_together_are_those_that_begin_alone() -> None:
+    """As on an accelerator, in a world that begins many at once and in one that does not."""
+    world = draw_to_a_sum(20)
+    task = Task("draws", VectorEncoder(1), readout_for(world.action_space), lambda slots, render: world, slots=40)
+    network = dataclasses.replace(configure("gymnasium:Pendulum-v1", hidden=(8,))[2], encoder=VectorEncoder(1))
+    for slots, size in ((make_slots(network, task, world), network.parameters), slots_of("traced")):
+        assert isinstance(slots, TracedSlots)
+        everywhere = list(range(len(slots.free)))
+        # Mirrored pairs that begin in the same world, more lives than slots; some begin one by one as others end.
+        lives = [life_of(member, 0, 3, Stream.TRAINING, 0, member // 2) for member in range(len(everywhere) + 5)]
+        expected = live(slots, size, lives, everywhere)
+        slots._together = True
+        together = live(slots, size, lives, everywhere)
+        slots._together = False
+        for life, end in expected.items():
+            assert together[life].outcome.steps == end.outcome.steps
+            assert together[life].outcome.fitness == pytest.approx(end.outcome.fitness, rel=1e-4)
+    assert len({end.outcome.steps for end in expected.values()}) > 1
 
 
 def test_a_recording_that_is_broken_off_leaves_all_slots_free() -> None:

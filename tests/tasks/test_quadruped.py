@@ -22,6 +22,7 @@ from metahebb.lifetimes import make_slots
 from metahebb.lifetimes.lives import Outcome, life_of
 from metahebb.seeds import Stream
 from metahebb.seeds import start as random_genomes
+from metahebb.testing import check_world
 from support import Answer, alive, kill, options, result, wait_for, workers_of
 
 pytestmark = pytest.mark.xdist_group("quadruped")
@@ -255,4 +256,62 @@ def test_watch_names_what_drawing_lacks_before_a_life_is_lived(setting: str, say
     assert done.stderr.startswith("Error: ")
     assert done.stderr.count("\n") == 1
     assert says in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["agent.safetensors"]
+
+
+def in_mjx() -> str:
+    """The simulator, where it is installed."""
+    pytest.importorskip("mujoco.mjx", reason="the extra mjx is not installed")
+    return "mjx"
+
+
+def test_in_mjx_lives_are_functions_of_their_seeds_and_bodies() -> None:
+    _, task, _ = configure("quadruped", simulator=in_mjx())
+    with pytest.warns(UserWarning, match="no life ended within 12 steps"):
+        check_world(task, steps=12)
+
+
+def test_a_run_in_mjx_is_measured_in_c(metahebb: Callable[..., Answer], tmp_path: Path) -> None:
+    small = SETTINGS | {"generations": 1, "population": 2, "hidden": (4,)}
+    run = package.train("quadruped", run=tmp_path / "run", workers=1, simulator=in_mjx(), **small)
+    (metrics,) = run.metrics()
+    assert (metrics["lives"], metrics["diverged"]) == (4, 0)
+    assert metrics["steps"] >= 4 * 202
+    code, out, err = metahebb("evaluate", run.folder, "--lives", 2, "--workers", 1, "--json")
+    assert (code, err) == (0, "")
+    row = json.loads(out)
+    agent = package.load(run.folder)
+    expected = scores_of(agent.living_in(simulator="mujoco"), "standard")
+    assert (row["simulator"], row["scores"]) == ("mujoco", expected)
+    code, out, err = metahebb("evaluate", run.folder, "--lives", 2, "--workers", 1, "--simulator", "mujoco", "--json")
+    assert json.loads(out)["scores"] == expected
+
+
+WITHOUT_MJX = """
+import importlib.metadata, sys
+own = importlib.metadata.version
+def version(name):
+    if name == "mujoco-mjx":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return own(name)
+importlib.metadata.version = version
+sys.argv = ["metahebb", *sys.argv[1:]]
+from metahebb.cli import main
+main()
+"""
+
+
+def test_without_mjx_each_command_names_the_remedy(tmp_path: Path) -> None:
+    c, _, network = configure("quadruped")
+    agent = package.Agent(c, np.ones(network.parameters, np.float32))
+    agent.save(tmp_path / "agent.safetensors")
+    for command in ("train quadruped", "evaluate agent.safetensors"):
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_MJX, *command.split(), "--simulator", "mjx"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == "Error: The simulator mjx needs MuJoCo MJX: pip install --upgrade 'metahebb[mjx]'\n"
     assert [path.name for path in tmp_path.iterdir()] == ["agent.safetensors"]

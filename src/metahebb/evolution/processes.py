@@ -1,20 +1,23 @@
-"""A worker's process as its parent has it: the pipes, each with a thread that waits for it, and its end."""
+"""Workers on this machine: each a process with pipes, a thread that waits for each of them, and its end."""
 
 from __future__ import annotations
 
-import collections
 import os
 import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from metahebb.configuration import Configuration
+from metahebb.errors import UsageError
 from metahebb.evolution.messages import Message, receive, send
-from metahebb.evolution.supervision import Pulse
+from metahebb.evolution.sites import Channel, Hear, Site
+from metahebb.files import reason_of
 from metahebb.jax_defaults import without_jax_settings
+from metahebb.trust import check_unchanged
 
-__all__ = ["WorkerProcess"]
+__all__ = ["ThisMachine", "WorkerProcess"]
 
 LAST_WORDS = 1.0
 """Seconds for what a dead worker has sent to arrive; its pipe may never end, where a child that it forked holds it."""
@@ -22,14 +25,47 @@ CLOSING = 2.0
 """Seconds for a worker to end by itself"""
 
 
-class WorkerProcess:
-    """One worker process; what it says, and at the very last None, is put where ``say`` says."""
+class ThisMachine(Site):
+    """So many workers on this machine, for a configuration."""
 
-    def __init__(
-        self, say: Callable[[Message | None], None], log_output: Callable[[str], None], accelerated: bool
-    ) -> None:
-        self.pulse = Pulse()
-        self.last_words: collections.deque[str] = collections.deque(maxlen=5)
+    def __init__(self, configuration: Configuration, workers: int, accelerated: bool) -> None:
+        self.accelerated = accelerated
+        self._configuration = configuration
+        self._workers = workers
+
+    def open(self, hear: Hear, log_output: Callable[[str], None]) -> Sequence[Channel]:
+        self._hear, self._log_output = hear, log_output
+        channels: list[Channel] = []
+        try:
+            for _ in range(self._workers):
+                channels.append(self._new())
+        except BaseException as e:
+            for channel in channels:
+                channel.kill()
+            if not isinstance(e, OSError):
+                raise
+            raise UsageError(
+                f"{self._workers} worker processes cannot be started: {reason_of(e)}; lower --workers, or raise what "
+                "the system allows (ulimit)."
+            ) from e
+        return channels
+
+    def replacement(self, lost: Channel) -> Channel:
+        return self._new()
+
+    def close(self) -> None:
+        pass
+
+    def _new(self) -> WorkerProcess:
+        check_unchanged(self._configuration)
+        return WorkerProcess(self._hear, self._log_output, self.accelerated)
+
+
+class WorkerProcess(Channel):
+    """One worker process, and its pipes."""
+
+    def __init__(self, hear: Hear, log_output: Callable[[str], None], accelerated: bool) -> None:
+        super().__init__()
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "metahebb.evolution.worker"],
             stdin=subprocess.PIPE,
@@ -40,37 +76,37 @@ class WorkerProcess:
             start_new_session=True,
         )
         self._outbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        listener = threading.Thread(target=self._listen, args=(say,), daemon=True)
+        listener = threading.Thread(target=self._listen, args=(hear,), daemon=True)
         overhearer = threading.Thread(target=self._overhear, args=(log_output,), daemon=True)
-        ender = threading.Thread(target=self._wait, args=(say, listener, overhearer), daemon=True)
+        ender = threading.Thread(target=self._wait, args=(hear, listener, overhearer), daemon=True)
         for thread in (listener, overhearer, ender, threading.Thread(target=self._send, daemon=True)):
             thread.start()
 
     @property
     def pid(self) -> int:
-        """The process identifier."""
         return self._process.pid
 
     @property
-    def code(self) -> int | None:
-        """The exit code, negative for a signal; None while it lives."""
-        return self._process.poll()
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def ended(self) -> str:
+        code = self._process.wait()
+        return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
 
     def send(self, message: Message) -> bool:
-        """Send, without waiting for a worker that does not read, and say whether it lives."""
         self._outbox.put(message)
-        return self.code is None
+        return self.alive
 
     def kill(self) -> None:
-        """End it at once."""
         self._process.kill()
 
     def begin_to_close(self) -> None:
-        """Close its pipe when all is sent, upon which it ends."""
+        # Upon the end of its pipe it ends.
         self._outbox.put(None)
 
     def close(self) -> None:
-        """End it, by force if it does not end soon."""
         try:
             self._process.wait(CLOSING)
         except subprocess.TimeoutExpired:
@@ -87,7 +123,7 @@ class WorkerProcess:
             # Its death is for others to notice.
             return
 
-    def _listen(self, say: Callable[[Message | None], None]) -> None:
+    def _listen(self, hear: Hear) -> None:
         assert self._process.stdout is not None
         try:
             while (message := receive(self._process.stdout)) is not None:
@@ -95,7 +131,7 @@ class WorkerProcess:
                     self.pulse.beat(message)
                 else:
                     self.pulse.answered()
-                    say(message)
+                    hear(self, message)
         finally:
             # Whatever else it may do, it cannot be heard any more.
             self.close()
@@ -107,11 +143,11 @@ class WorkerProcess:
                 self.last_words.append(text)
                 log_output(text)
 
-    def _wait(self, say: Callable[[Message | None], None], *threads: threading.Thread) -> None:
+    def _wait(self, hear: Hear, *threads: threading.Thread) -> None:
         self._process.wait()
         for thread in threads:
             thread.join(LAST_WORDS)
-        say(None)
+        hear(self, None)
 
 
 def _environment(accelerated: bool) -> dict[str, str]:

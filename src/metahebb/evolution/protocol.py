@@ -8,6 +8,7 @@ population a MirroredPopulation's fields; mean     the mirrored population that 
 live       lives, first (with genomes); genomes    lives them; answers ``lived`` as they end
 sum        unit, first, last; weights              adds up the noise of pairs; answers ``summed``
 record     life; genome                            lives one life; answers ``moment`` a step, then ``recorded``
+drop                                               forgets the lives that it has; answers ``dropped``
 ========== ======================================= ==========================================================
 
 A worker that cannot go on says ``failed``, and all say ``beat`` every second (``supervision``).

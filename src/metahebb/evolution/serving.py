@@ -79,6 +79,10 @@ class _Server:
                 self._add_up(message)
             case "record":
                 self._record(message)
+            case "drop":
+                self._waiting.clear()
+                self._slots.abandon()
+                self._answer(Message("dropped"))
 
     def live(self) -> None:
         """Begin lives that wait in the slots that are free, live on, and tell what came of those that ended."""

@@ -23,6 +23,7 @@ from metahebb.evolution.evosax_strategies import EvosaxStrategy, check_strategy
 from metahebb.evolution.openai_es import OPTIMIZERS, Decay, OpenAIES
 from metahebb.evolution.populations import FilterScale, MirroredPopulation, StartingPopulation, pair_and_sign
 from metahebb.evolution.runs import Run
+from metahebb.evolution.sites import Staff
 from metahebb.evolution.strategies import Strategy
 from metahebb.evolution.workers import OutOfTimeError, Workers
 from metahebb.files import writing
@@ -62,6 +63,9 @@ class Observer:
     def lived(self, outcome: Outcome, lives: int) -> None:
         """One of a generation's so many lives has ended."""
 
+    def staffed(self, staff: Staff) -> None:
+        """So many work for the run at a generation's end; told before ``generation``."""
+
     def generation(self, metrics: Metrics) -> None:
         """A generation is done and written down."""
 
@@ -80,10 +84,13 @@ def evolve(
     run: Run,
     *,
     workers: int | None = None,
+    cluster: str | None = None,
     time_limit: float | None = None,
     observer: Observer | None = None,
 ) -> Ending:
     """Evolve from the run's newest checkpoint, or in a run that has none from the beginning, until its end.
+
+    ``cluster``: the address of a Ray cluster that this process belongs to (``cluster.connected``).
 
     ``time_limit`` in seconds ends it: with the generation in which it passes, if that is done within LAST_GENERATION,
     else that generation is dropped, to be lived again when the run goes on. Either way the newest mean is validated, if
@@ -105,7 +112,7 @@ def evolve(
         return Ending(reason, now.generation, now.best)
     with diary:
         try:
-            with Workers(c, workers) as pool:
+            with Workers(c, workers, cluster=cluster) as pool:
                 pool.deadline = deadline + LAST_GENERATION
                 # The first generation's speed is that of its lives, not of the workers' start.
                 pool.wait()
@@ -123,7 +130,7 @@ def evolve(
                     "None was done within it: as short a limit makes no progress. Give --time-limit more than a "
                     "generation takes, or start a run with a smaller --population or fewer --lives."
                 )
-            now = _validated_late(run, workers, strategy, now, deadline, diary)
+            now = _validated_late(run, workers, cluster, strategy, now, deadline, diary)
     return Ending(reason, now.generation, now.best)
 
 
@@ -151,19 +158,26 @@ def _generation(
     pool.deadline = deadline + LAST_GENERATION
     metrics |= validation | _speed(outcomes, living, time.monotonic() - began)
     diary.write({"generation": now.generation, **metrics}, after)
+    observer.staffed(pool.staff)
     observer.generation(diary.metrics[-1])
     return after, late or ("validation" in validation and time.monotonic() >= deadline)
 
 
 def _validated_late(
-    run: Run, workers: int | None, strategy: Strategy, now: Checkpoint, deadline: float, diary: _Diary
+    run: Run,
+    workers: int | None,
+    cluster: str | None,
+    strategy: Strategy,
+    now: Checkpoint,
+    deadline: float,
+    diary: _Diary,
 ) -> Checkpoint:
     """The checkpoint with its mean validated, by new workers: the others are in lives that may never end."""
     if now.state is None or not diary.metrics or "validation" in diary.metrics[-1]:
         return now
     agent = _agent_of(run, strategy, now)
     try:
-        with Workers(run.configuration, workers) as pool:
+        with Workers(run.configuration, workers, cluster=cluster) as pool:
             pool.deadline = deadline + LAST_VALIDATION
             after, _ = _scored(run, agent, now, validate(pool, agent))
     except OutOfTimeError:

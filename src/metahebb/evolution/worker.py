@@ -19,12 +19,12 @@ from metahebb.errors import MetahebbError, raised
 from metahebb.evolution.messages import Message, receive, send
 from metahebb.evolution.supervision import Work, beating
 
-__all__ = ["main"]
+__all__ = ["claim_standard_streams", "main"]
 
 
 def main() -> None:
     """Serve the parent until its pipe closes."""
-    inbox, outbox = _claim_standard_streams()
+    inbox, outbox = claim_standard_streams()
     # Ctrl-C is the parent's to handle: a KeyboardInterrupt here is an environment's own.
     signal.signal(signal.SIGINT, lambda *_: None)
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -49,13 +49,21 @@ def main() -> None:
         answer(Message("failed", {"sentence": str(e), "usage": e.exit_code == 2, "traceback": trace}))
     except BaseException as e:
         # KeyboardInterrupt and SystemExit too: here they are those of some library or rule.
-        what = f"A worker failed with {raised(e)}"
-        answer(Message("failed", {"sentence": what, "traceback": traceback.format_exc()}))
+        answer(Message("failed", {"sentence": _sentence(e), "traceback": traceback.format_exc()}))
     # The parent may read what was sent before it closes the pipe, upon which the listener ends the process.
     threading.Event().wait()
 
 
-def _claim_standard_streams() -> tuple[IO[bytes], IO[bytes]]:
+def _sentence(error: BaseException) -> str:
+    if "RESOURCE_EXHAUSTED" in str(error):  # XLA's word for it
+        return (
+            f"The memory that JAX computes in does not hold a worker's lives: {raised(error)}; lower --population, say "
+            "--coefficients float16, or live on the CPU with JAX_PLATFORMS=cpu."
+        )
+    return f"A worker failed with {raised(error)}"
+
+
+def claim_standard_streams() -> tuple[IO[bytes], IO[bytes]]:
     """The pipes for messages; whatever environments print goes to standard error from now on."""
     inbox, outbox = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -1,19 +1,24 @@
-"""The worker processes of a run, and how its work is shared out among them.
+"""The workers of a run, wherever they are (``sites``), and how its work is shared out among them.
 
 Units of work (groups of lives, sums of noise) go to whichever worker has room; a worker that dies is replaced and its
 unfinished units are done again. One that says nothing for very long is ended, and one that stands still told of
-(``supervision``). Results come back by unit, so that who did what does not matter.
+(``supervision``). Where a machine is late with the last units, they are done on another as well, and the first answer
+counts. Results come back by unit, so that who did what does not matter.
 """
 
 from __future__ import annotations
 
+import bisect
 import collections
+import contextlib
+import heapq
+import itertools
 import logging
 import math
 import os
 import queue
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -26,7 +31,7 @@ from metahebb.configuration import Configuration
 from metahebb.errors import RunError, UsageError
 from metahebb.evolution.messages import Message
 from metahebb.evolution.populations import MirroredPopulation
-from metahebb.evolution.processes import WorkerProcess
+from metahebb.evolution.processes import ThisMachine
 from metahebb.evolution.protocol import (
     Start,
     Sum,
@@ -35,19 +40,18 @@ from metahebb.evolution.protocol import (
     read_lived,
     read_moment,
     read_ready,
-    read_summed,
     record_message,
     start_message,
     sum_message,
     unanswered_message,
 )
+from metahebb.evolution.sites import JOINED, Channel, Site, Staff
 from metahebb.evolution.supervision import LOOK
 from metahebb.files import reason_of
 from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.lifetimes.recorder import Rows, To
 from metahebb.lifetimes.slots import Moment
 from metahebb.perturbations import Perturbations
-from metahebb.trust import check_unchanged
 from metahebb.worlds import TracedWorld
 
 __all__ = ["OutOfTimeError", "Workers"]
@@ -64,18 +68,22 @@ PAIRS = 8
 """Mirrored pairs of a group, whose noise one worker adds up: the one that lived them, as far as can be."""
 DEATHS = 3
 """How often a worker may die over the same unit before the run gives up: the unit kills, not chance."""
+LOSSES = 10
+"""How often sums of noise may be lost before the run gives up"""
+LATE, LATE_AGAIN = 2.0, 0.05
+"""Times what units usually take after which one is done on another node too, and seconds between looks for such"""
 
 
 class OutOfTimeError(Exception):
     """The workers' deadline has passed before their answer came."""
 
 
-_Inbox: TypeAlias = "queue.SimpleQueue[tuple[_Worker, Message | None]]"
+_Inbox: TypeAlias = "queue.SimpleQueue[tuple[Channel, Message | None]]"
 
 
 @dataclass(eq=False)
 class _Unit:
-    """A piece of work for one worker: its message, and the lives that it has yet to answer."""
+    """A piece of work for a worker: its message, and the lives that are yet to be answered."""
 
     number: int
     group: int
@@ -84,6 +92,10 @@ class _Unit:
     deaths: int = 0
     received: bool = False
     """whether the worker that has it was alive when it was given"""
+    given: float = 0.0
+    """when, by the monotonic clock"""
+    workers: list[_Worker] = field(default_factory=list)
+    """who has it: two, where one is late"""
 
     @property
     def remaining(self) -> Message:
@@ -91,20 +103,68 @@ class _Unit:
         return unanswered_message(self.message, self.lives) if self.lives else self.message
 
 
-class _Worker(WorkerProcess):
-    """One process, and the units that it has."""
+@dataclass(eq=False)
+class _Worker:
+    """A worker, and the units that it has."""
 
-    def __init__(self, inbox: _Inbox, log_output: Callable[[str], None], accelerated: bool) -> None:
-        self.units: list[_Unit] = []
-        self.groups: set[int] = set()
-        self.ready = False
-        self.slots = 0
-        super().__init__(lambda message: inbox.put((self, message)), log_output, accelerated)
+    channel: Channel
+    number: int
+    """those that came first go first"""
+    units: list[_Unit] = field(default_factory=list)
+    groups: set[int] = field(default_factory=set)
+    ready: bool = False
+    slots: int = 0
+    load: int = 0
+    """lives or other pieces of work that it has not answered"""
+    behind: bool = False
+    """whether it is still at something that another has answered"""
+    dropping: bool = False
+    """whether it has been told to drop that, and has not said that it did: what it says meanwhile is not wanted"""
 
     @property
-    def load(self) -> int:
-        """Lives or other pieces of work that it has not answered."""
-        return sum(len(unit.lives) or 1 for unit in self.units)
+    def free(self) -> bool:
+        """Whether it can be given work."""
+        return self.ready and not self.dropping
+
+
+class _Waiting:
+    """Units that wait for a worker, by their groups, which are taken in order; each step costs little, however many."""
+
+    def __init__(self, units: Iterable[_Unit], begun: Set[int]) -> None:
+        """``begun``: the groups that workers have begun already."""
+        self._groups: dict[int, collections.deque[_Unit]] = {}
+        for unit in units:
+            self._groups.setdefault(unit.group, collections.deque()).append(unit)
+        self._fresh = collections.deque(group for group in self._groups if group not in begun)
+        self._order = list(self._groups)
+        heapq.heapify(self._order)
+
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
+    def back(self, unit: _Unit) -> None:
+        """Put a unit back, before the others of its group."""
+        if unit.group not in self._groups:
+            self._groups[unit.group] = collections.deque()
+            heapq.heappush(self._order, unit.group)
+        self._groups[unit.group].appendleft(unit)
+
+    def take(self, begun: set[int]) -> _Unit:
+        """A unit of the first of the groups that a worker has ``begun``; else of those that none has; else of all."""
+        if own := [group for group in begun if group in self._groups]:
+            group = min(own)
+        elif self._fresh:
+            group = self._fresh.popleft()
+        else:
+            while self._order[0] not in self._groups:
+                heapq.heappop(self._order)
+            group = self._order[0]
+        begun.add(group)
+        units = self._groups[group]
+        unit = units.popleft()
+        if not units:
+            del self._groups[group]
+        return unit
 
 
 def cores() -> int:
@@ -123,12 +183,23 @@ def how_many(workers: int | None, accelerated: bool) -> int:
     return workers or (min(ACCELERATED, cores()) if accelerated else cores())
 
 
+def site_of(configuration: Configuration, workers: int | None, cluster: str | None) -> Site:
+    """This machine, or the cluster at an address, with so many workers, by default as many as suit it."""
+    if cluster is not None:
+        from metahebb.evolution.cluster import RayCluster
+
+        return RayCluster(configuration, cluster, workers)
+    accelerated = on_accelerator(configuration)
+    return ThisMachine(configuration, how_many(workers, accelerated), accelerated)
+
+
 class Workers:
-    """Worker processes for a configuration; a context manager that ends them.
+    """Workers for a configuration, here or on a cluster; a context manager that ends them.
 
     By default one per core, or on an accelerator so many that some begin lives while another advances its own.
     ``variants`` are what may disturb lives (``Life.variant``); with ``keep_rewards`` outcomes have each step's reward.
     ``record`` says where lives are recorded.
+    ``cluster`` is the address of a Ray cluster (see ``metahebb.evolution.cluster``).
     """
 
     def __init__(
@@ -140,33 +211,35 @@ class Workers:
         variants: Sequence[Perturbations] = ((),),
         keep_rewards: bool = False,
         record: To | None = None,
+        cluster: str | None = None,
     ) -> None:
         self.restarts = 0
         self.recorded: Mapping[str, Rows] = {}
         """the arrays that are recorded, by name, once a worker is ready"""
         self.deadline = math.inf
         """when to give up waiting for the workers, by the monotonic clock: whoever waits then gets OutOfTimeError"""
-        self._looked = time.monotonic()
-        self._configuration = configuration
-        self._accelerated = on_accelerator(configuration)
-        workers = how_many(workers, self._accelerated)
-        # An accelerator advances all lives at once, a core as many as suit its caches.
-        slots = math.ceil(configuration.population / workers) if self._accelerated else None
-        self._start = start_message(Start(configuration, render, slots, variants, keep_rewards, record))
+        self._looked = self._looked_for_late = time.monotonic()
+        self._site = site_of(configuration, workers, cluster)
         self._population: Message | None = None
         self._inbox: _Inbox = queue.SimpleQueue()
         self._overheard: set[str] = set()
         self._failed_starts = 0
-        self._workers: list[_Worker] = []
-        try:
-            for _ in range(workers):
-                self._workers.append(self._new())
-        except OSError as e:
-            self.close()
-            raise UsageError(
-                f"{workers} worker processes cannot be started: {reason_of(e)}; lower --workers, or raise what the "
-                "system allows (ulimit)."
-            ) from e
+        self._workers: dict[Channel, _Worker] = {}
+        self._numbers = itertools.count()
+        # Of the work that goes on:
+        self._waiting = _Waiting([], set())
+        self._out: dict[_Unit, None] = {}
+        """the units that workers have, those that were given first first"""
+        self._took: list[float] = []
+        """seconds that each of the units took that are done, sorted"""
+        self._least: list[tuple[int, int, _Worker]] = []
+        """a heap of (load, number, worker), with some that no longer are so"""
+        channels = self._site.open(lambda *said: self._inbox.put(said), self._log_output)
+        # An accelerator advances all lives at once, a core as many as suit its caches.
+        slots = math.ceil(configuration.population / len(channels)) if self._site.accelerated else None
+        self._start = start_message(Start(configuration, render, slots, variants, keep_rewards, record))
+        for channel in channels:
+            self._welcome(channel)
 
     def __enter__(self) -> Self:
         return self
@@ -179,22 +252,28 @@ class Workers:
     def close(self) -> None:
         """End all workers."""
         # All at once: those that do not end by themselves take their time.
-        for worker in self._workers:
-            worker.begin_to_close()
-        for worker in self._workers:
-            worker.close()
-        self._workers = []
+        for channel in self._workers:
+            channel.begin_to_close()
+        for channel in self._workers:
+            channel.close()
+        self._workers = {}
+        self._site.close()
 
     @property
     def processes(self) -> list[int]:
-        """The process identifiers of the workers."""
-        return [worker.pid for worker in self._workers]
+        """The process identifiers of the workers, each on its machine."""
+        return [channel.pid for channel in self._workers]
+
+    @property
+    def staff(self) -> Staff:
+        """Who works now."""
+        nodes = {channel.node for channel in self._workers} - {""}
+        return Staff(len(nodes), len(self._workers), self.restarts)
 
     def set_population(self, population: MirroredPopulation) -> None:
         """Tell all workers the population that lives without genomes belong to."""
         self._population = population_message(population)
-        for worker in self._workers:
-            worker.send(self._population)
+        self._site.send_all(list(self._workers), self._population)
 
     def live(self, groups: Iterable[Sequence[Life]], genomes: np.ndarray | None = None) -> Iterator[Outcome]:
         """Live groups of lives and yield what comes of each, in the order in which they end.
@@ -203,7 +282,7 @@ class Workers:
         those of the mirrored population.
         """
 
-        for worker in self._workers:
+        for worker in self._workers.values():
             worker.groups = set()
 
         def units() -> Iterator[_Unit]:
@@ -213,9 +292,16 @@ class Workers:
 
         for worker, message in self._work(units()):
             for outcome in read_lived(message):
-                for unit in worker.units:
-                    unit.lives.discard((outcome.member, outcome.number))
-                worker.units = [unit for unit in worker.units if unit.lives]
+                life = outcome.member, outcome.number
+                unit = next((unit for unit in worker.units if life in unit.lives), None)
+                if unit is None:
+                    # It was lived twice, and the other was first.
+                    continue
+                unit.lives.remove(life)
+                for other in unit.workers if unit.lives else ():
+                    self._load(other, -1)
+                if not unit.lives:
+                    self._finish(unit, worker)
                 yield outcome
 
     def weighted_noise(self, weights: np.ndarray) -> np.ndarray:
@@ -232,15 +318,17 @@ class Workers:
                 wanted = Sum(number, pairs, weights[pairs.start : pairs.stop].astype(np.float32))
                 yield _Unit(number, number, sum_message(wanted))
 
-        sums: dict[int, np.ndarray] = {}
-        for worker, message in self._work(units(), 2):
-            number, part = read_summed(message)
-            worker.units = [unit for unit in worker.units if unit.number != number]
-            sums[number] = part
-        total = sums[0].copy()
-        for number in range(1, len(starts)):
-            total += sums[number]
-        return total
+        for _ in range(LOSSES):
+            sums: dict[int, tuple[Channel, Message]] = {}
+            for worker, message in self._work(units(), 2):
+                for unit in [unit for unit in worker.units if unit.number == message.fields["unit"]]:
+                    self._finish(unit, worker)
+                    sums[unit.number] = worker.channel, message
+            if (total := self._site.add_up([sums[number] for number in range(len(starts))])) is not None:
+                return total
+        raise RunError(
+            f"The sums of noise were lost {LOSSES} times, with the nodes that had them; go on with --resume."
+        )
 
     def record(self, genome: np.ndarray, life: Life) -> Iterator[Moment]:
         """Live one life, of a flat genome float32 [parameters], moment by moment; with pictures if workers make them.
@@ -250,124 +338,173 @@ class Workers:
         unit = _Unit(0, 0, record_message(genome, life))
         for worker, message in self._work(iter([unit]), 1):
             if message.kind == "recorded":
-                worker.units = []
+                self._finish(unit, worker)
             else:
                 yield read_moment(message)
 
     def wait(self) -> None:
         """Wait until all workers are ready."""
-        while not all(worker.ready for worker in self._workers):
-            worker, message = self._receive()
-            if message is None:
-                self._replace(worker)
-            elif message.kind == "ready":
-                self._greet(worker, message)
+        while not self._workers or not all(worker.ready for worker in self._workers.values()):
+            if (said := self._receive()) is not None:
+                self._heard(*said)
 
     def _work(self, units: Iterator[_Unit], room: int | None = None) -> Iterator[tuple[_Worker, Message]]:
         """Hand out units as workers have room; yield the workers' answers until none has work left.
 
         ``room``: how much a worker is given at once, by default lives for its slots and a few to go on with. Whoever
-        consumes the answers takes finished units off the worker.
+        consumes the answers says which units are done (``_finish``).
         """
-        waiting: dict[int, collections.deque[_Unit]] = {}
-        for unit in units:
-            waiting.setdefault(unit.group, collections.deque()).append(unit)
-        while waiting or any(worker.units for worker in self._workers):
+        self._waiting = _Waiting(units, set().union(*(worker.groups for worker in self._workers.values())))
+        self._out, self._took = {}, []
+        self._least = [(worker.load, worker.number, worker) for worker in self._workers.values()]
+        heapq.heapify(self._least)
+        while self._waiting or self._out:
             # One by one to the least busy, so that none is left with more than its share at the end.
-            while waiting and (free := [w for w in self._workers if w.ready and w.load < (room or w.slots + SPARE)]):
-                worker = min(free, key=lambda worker: worker.load)
-                group = self._next(worker, waiting)
-                self._give(worker, waiting[group].popleft())
-                if not waiting[group]:
-                    del waiting[group]
-            worker, message = self._receive()
-            if message is None:
-                for unit in self._replace(worker):
-                    waiting.setdefault(unit.group, collections.deque()).appendleft(unit)
-            elif message.kind == "ready":
-                self._greet(worker, message)
-            else:
-                yield worker, message
+            while self._waiting and (worker := self._least_busy(room)) is not None:
+                self._give(worker, self._waiting.take(worker.groups))
+            if not self._waiting:
+                self._give_again()
+            if (said := self._receive()) is not None and (answer := self._heard(*said)) is not None:
+                yield answer
 
-    def _greet(self, worker: _Worker, ready: Message) -> None:
-        worker.ready, (worker.slots, self.recorded) = True, read_ready(ready)
-        self._failed_starts = 0
+    def _least_busy(self, room: int | None) -> _Worker | None:
+        """The first of the workers with the least to do; None if none of them has room."""
+        while self._least:
+            load, _, worker = self._least[0]
+            if load == worker.load and worker.free and worker.channel in self._workers:
+                if load < (room or worker.slots + SPARE):
+                    return worker
+                # Whoever has less is before it in the heap, and who has as much has as many slots.
+                return None
+            heapq.heappop(self._least)
+        return None
 
-    def _next(self, worker: _Worker, waiting: Mapping[int, object]) -> int:
-        """The first of the groups that a worker has begun; else of those that none has; else of all."""
-        begun = set().union(*(other.groups for other in self._workers))
-        return min(waiting.keys() & worker.groups or waiting.keys() - begun or waiting)
+    def _load(self, worker: _Worker, more: int) -> None:
+        """Take note that a worker has more to do, or less."""
+        worker.load += more
+        heapq.heappush(self._least, (worker.load, worker.number, worker))
+
+    def _heard(self, channel: Channel, message: Message | None) -> tuple[_Worker, Message] | None:
+        """Take note of what a worker said of itself; else its answer, with the worker."""
+        if message is not None and message.kind == JOINED:
+            self._welcome(channel)
+        if (worker := self._workers.get(channel)) is None:
+            return None
+        if message is None:
+            self._replace(worker)
+        elif message.kind == "ready":
+            worker.ready, (worker.slots, self.recorded) = True, read_ready(message)
+            self._failed_starts = 0
+            self._load(worker, 0)
+        elif message.kind == "failed":
+            if trace := message.fields.get("traceback"):
+                logger.info("A worker failed:\n%s", trace)
+            raise (UsageError if message.fields.get("usage") else RunError)(message.fields["sentence"])
+        elif worker.dropping:
+            worker.dropping = message.kind != "dropped"
+            self._load(worker, 0)
+        elif message.kind != JOINED:
+            return worker, message
+        return None
+
+    def _finish(self, unit: _Unit, by: _Worker) -> None:
+        """A unit is done: whoever else has it may drop it."""
+        del self._out[unit]
+        bisect.insort(self._took, time.monotonic() - unit.given)
+        for worker in unit.workers:
+            worker.units.remove(unit)
+            self._load(worker, -1)
+            worker.behind |= worker is not by
+            if worker.behind and not worker.units:
+                worker.behind, worker.dropping = False, worker.channel.send(Message("drop"))
+        unit.workers = []
+
+    def _give_again(self) -> None:
+        """Give what a node is late with to workers of others that have nothing to do; once each."""
+        now = time.monotonic()
+        if not self._took or now - self._looked_for_late < LATE_AGAIN:
+            return
+        self._looked_for_late = now
+        latest = now - LATE * self._took[len(self._took) // 2]
+        for unit in self._out:
+            # Those that have been out the longest come first.
+            if unit.given >= latest or (worker := self._least_busy(1)) is None:
+                return
+            if len(unit.workers) == 1 and worker.channel.node != unit.workers[0].channel.node:
+                self._give(worker, unit)
 
     def _give(self, worker: _Worker, unit: _Unit) -> None:
         worker.units.append(unit)
-        worker.groups.add(unit.group)
-        unit.received = worker.send(unit.remaining)
+        unit.workers.append(worker)
+        self._load(worker, len(unit.lives) or 1)
+        if unit not in self._out:
+            unit.given = time.monotonic()
+            self._out[unit] = None
+        unit.received = worker.channel.send(unit.remaining)
 
-    def _receive(self) -> tuple[_Worker, Message | None]:
-        """The next message of a worker that is ours; None when it died.
+    def _receive(self) -> tuple[Channel, Message | None] | None:
+        """The next message of a worker, None for its end; or None where there is none for a while.
 
-        Raises what a worker reports as failed, and OutOfTimeError at the deadline.
+        Raises OutOfTimeError at the deadline.
         """
-        while True:
-            now = time.monotonic()
-            if now >= self.deadline:
-                raise OutOfTimeError
-            if now - self._looked >= LOOK:
-                self._look_after_all()
-                self._looked = now
-            try:
-                worker, message = self._inbox.get(timeout=min(LOOK, self.deadline - now))
-            except queue.Empty:
-                continue
-            if worker not in self._workers:
-                continue
-            if message is not None and message.kind == "failed":
-                if trace := message.fields.get("traceback"):
-                    logger.info("A worker failed:\n%s", trace)
-                raise (UsageError if message.fields.get("usage") else RunError)(message.fields["sentence"])
-            return worker, message
+        now = time.monotonic()
+        if now >= self.deadline:
+            raise OutOfTimeError
+        if now - self._looked >= LOOK:
+            self._look_after_all()
+            self._looked = now
+        with contextlib.suppress(queue.Empty):
+            return self._inbox.get(timeout=min(LOOK, self.deadline - now))
+        return None
 
     def _look_after_all(self) -> None:
         """Tell of workers that do not get on with their work; end those that never will."""
-        for number, worker in enumerate(self._workers, 1):
-            if worker.ready and not worker.units:
+        for number, worker in enumerate(self._workers.values(), 1):
+            if worker.free and not worker.units:
                 continue
-            who = f"Worker {number} of {len(self._workers)} (process {worker.pid})"
-            if how := worker.pulse.look():
+            channel = worker.channel
+            who = f"Worker {number} of {len(self._workers)} ({channel.name})"
+            if how := channel.pulse.look():
                 logger.warning("%s %s.", who, how)
-            if worker.pulse.given_up and worker.code is None:
+            if channel.pulse.given_up and channel.alive:
                 logger.warning("%s is given up; another takes its place.", who)
-                worker.kill()
+                channel.kill()
 
-    def _replace(self, dead: _Worker) -> list[_Unit]:
-        """A new worker in the place of a dead one; the units that the dead one leaves."""
-        code = dead.code
-        assert code is not None
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        if not dead.ready:
+    def _replace(self, dead: _Worker) -> None:
+        """Put a new worker in the place of a dead one, if it has one; what the dead one leaves waits again."""
+        channel, how = dead.channel, dead.channel.ended
+        if not dead.ready and not channel.lost:
             self._failed_starts += 1
             if self._failed_starts >= DEATHS:
-                last = f" It said: {' / '.join(dead.last_words)}" if dead.last_words else ""
+                last = f" It said: {' / '.join(channel.last_words)}" if channel.last_words else ""
                 raise RunError(f"{DEATHS} workers in a row did not start; the last one {how}.{last}")
-        for unit in dead.units:
-            unit.deaths += unit.received
+        del self._workers[channel]
+        for unit in reversed(dead.units):
+            unit.workers.remove(dead)
+            unit.deaths += unit.received and not channel.lost
             if unit.deaths >= DEATHS:
                 raise RunError(f"{DEATHS} workers died over the same lives; the last one {how}.")
+            if not unit.workers:
+                del self._out[unit]
+                self._waiting.back(unit)
         self.restarts += 1
-        logger.warning("A worker %s; its lives are lived again.", how)
+        where = f" on {channel.node}" if channel.node else ""
+        logger.warning("A worker%s %s; its lives are lived again.", where, how)
         try:
-            self._workers[self._workers.index(dead)] = self._new()
+            replacement = self._site.replacement(channel)
         except OSError as e:
             raise RunError(f"A worker {how}, and another cannot be started: {reason_of(e)}.") from e
-        return list(reversed(dead.units))
+        if replacement is not None:
+            self._welcome(replacement)
+        elif not self._workers:
+            logger.warning("No worker is left; the run waits for nodes to join.")
 
-    def _new(self) -> _Worker:
-        check_unchanged(self._configuration)
-        worker = _Worker(self._inbox, self._log_output, self._accelerated)
-        worker.send(self._start)
+    def _welcome(self, channel: Channel) -> None:
+        """Tell a new worker what it is for."""
+        channel.send(self._start)
         if self._population is not None:
-            worker.send(self._population)
-        return worker
+            channel.send(self._population)
+        self._workers[channel] = _Worker(channel, next(self._numbers))
 
     def _log_output(self, line: str) -> None:
         """Log what an environment or a library prints, each line once: every slot of every worker repeats it."""

@@ -25,7 +25,7 @@ from metahebb.tasks import Task
 from metahebb.worlds import HostWorld, TracedWorld
 from metahebb.worlds.traced import put_life
 
-__all__ = ["Moment", "Slots", "compiler_options"]
+__all__ = ["Moment", "Slots", "born", "compiler_options"]
 
 
 class Moment(NamedTuple):
@@ -112,6 +112,10 @@ class Slots(ABC):
             self._plasticity, self._state, np.int32(slot), genome, np.array(life.key, np.uint32)
         )
         self._begin(slot, life)
+        self._take(slot, genome, life)
+
+    def _take(self, slot: int, genome: np.ndarray, life: Life) -> None:
+        """The slot is the life's from now on."""
         self._lives[slot] = life
         if self._recorder is not None:
             self._recorder.begin(life)
@@ -127,6 +131,11 @@ class Slots(ABC):
         self._fault[slot] = NETWORK
         genes = genome[: self._network.synaptic_parameters]
         self._mean_square[slot] = np.dot(genes, genes) / len(genes)
+
+    def abandon(self) -> None:
+        """End all lives as they are: nothing comes of them."""
+        for slot in self.living.tolist():
+            self._end(slot)
 
     def weights(self, slot: int) -> tuple[np.ndarray, ...]:
         """The weights of a slot's network, float32 [inputs, outputs] of each plastic layer."""
@@ -303,13 +312,13 @@ def _compiled_place(network: Network) -> _Place:
     def place(
         plasticity: Plasticity, state: State, slot: jax.Array, genome: jax.Array, key: jax.Array
     ) -> tuple[Plasticity, State]:
-        newborn = _born(network, genome[None], jax.random.wrap_key_data(key)[None])
+        newborn = born(network, genome[None], jax.random.wrap_key_data(key)[None])
         return put_life((plasticity, state), newborn, slot)
 
     return place
 
 
-def _born(network: Network, genomes: jax.Array, keys: jax.Array) -> tuple[Plasticity, State]:
+def born(network: Network, genomes: jax.Array, keys: jax.Array) -> tuple[Plasticity, State]:
     """Networks at birth: flat genomes [lives, parameters] and keys [lives]."""
     parts = network.unflatten(genomes)
     return network.express(parts), network.init(parts, keys)
@@ -319,5 +328,5 @@ def _empty(network: Network, slots: int) -> tuple[Plasticity, State]:
     """What slots hold before their first life: zeros in the shapes of networks."""
     genomes = jax.ShapeDtypeStruct((slots, network.parameters), jnp.float32)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), slots))
-    shapes = jax.eval_shape(functools.partial(_born, network), genomes, keys)
+    shapes = jax.eval_shape(functools.partial(born, network), genomes, keys)
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)

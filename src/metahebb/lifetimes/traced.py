@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from metahebb.lifetimes.births import MOST, Unborn, compiled_place_all, put_lives, up_to_a_size
 from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.lifetimes.recorder import To
 from metahebb.lifetimes.slots import Alone, Slots, compiler_options, normal_in
@@ -19,7 +20,7 @@ from metahebb.perturbations import UNDISTURBED, Disturbed, Perturbations, Progra
 from metahebb.readouts import Readout
 from metahebb.tasks import Task
 from metahebb.worlds import TracedWorld
-from metahebb.worlds.traced import put_life
+from metahebb.worlds.traced import put_life, reset_lives
 
 __all__ = ["TracedSlots"]
 
@@ -88,20 +89,55 @@ class TracedSlots(Slots):
         # Some life has to begin for the shapes to be known.
         one = world.reset(np.zeros(1, int))
         self._worlds: Begun = jax.tree.map(lambda leaf: jnp.repeat(leaf, task.slots, axis=0), one)
-        self._newest: tuple[int, Begun] | None = None
+        self._newest: tuple[tuple[int, str], Begun] | None = None
+        self._together = jax.default_backend() != "cpu"
+        self._place_all = compiled_place_all(network)
+        self._unborn: list[Unborn] = []
+        """lives that begin together as soon as any is advanced"""
         self._disturb(one[1][0])
         self._make_recorder(self._worlds[1])
 
+    def place(self, slot: int, genome: np.ndarray, life: Life) -> None:
+        """Begin a life in a free slot (see ``Slots``)."""
+        if not self._together:
+            super().place(slot, genome, life)
+            return
+        self._unborn.append(Unborn(slot, genome, life))
+        self._take(slot, genome, life)
+
+    def weights(self, slot: int) -> tuple[np.ndarray, ...]:
+        """The weights of a slot's network (see ``Slots``)."""
+        self._begin_all()
+        return super().weights(slot)
+
+    def _begin_all(self) -> None:
+        while self._unborn:
+            some, self._unborn = self._unborn[:MOST], self._unborn[MOST:]
+            padded = up_to_a_size(some)
+            slots = np.array([one.slot for one in padded], np.int32)
+            genomes = np.stack([one.genome for one in padded])
+            keys = np.array([one.life.key for one in padded], np.uint32)
+            self._plasticity, self._state = self._place_all(self._plasticity, self._state, slots, genomes, keys)
+            if self._world.together:
+                lives = [one.life for one in padded]
+                begun = reset_lives(self._world, [life.world for life in lives], [life.body for life in lives])
+                self._worlds = put_lives(self._worlds, begun, slots)
+            else:
+                for one in some:
+                    self._begin(one.slot, one.life)
+
     def _begin(self, slot: int, life: Life) -> None:
         # The members of a mirrored pair begin in the same world, one after the other.
-        if self._newest is None or self._newest[0] != life.world:
-            self._newest = life.world, self._world.reset(np.array([life.world]))
+        place = life.world, life.body
+        if self._newest is None or self._newest[0] != place:
+            self._newest = place, reset_lives(self._world, [life.world], [life.body])
         self._worlds = put_life(self._worlds, self._newest[1], np.int32(slot))
 
     def advance(self) -> list[Outcome]:
         living = self.living
         if not len(living):
             return []
+        self._begin_all()
         self._record_weights(living)
         stretch = self._run(living, self._length, self._look)
         return [self._end(slot) for slot in self._account(living, stretch)]
@@ -117,6 +153,7 @@ class TracedSlots(Slots):
 
     def _run(self, living: np.ndarray, length: int, look: Look) -> Stretch:
         """So many steps of all slots, of which the ``living`` matter."""
+        self._begin_all()
         perturbed = self._perturbed(living, length)
         run = self._stretches[length, look, self._program if perturbed else UNDISTURBED]
         after, disturbed, stretch = run(

@@ -15,7 +15,7 @@ The simulator is ours, written in JAX; ``--simulator gymnasium`` lives the same 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -74,7 +74,7 @@ class TracedLives(TracedWorld):
         self.observation_space = self._world.observation_space
         self.action_space = self._world.action_space
 
-    def reset(self, seeds: np.ndarray) -> tuple[LifeState, jax.Array]:
+    def reset(self, seeds: np.ndarray, bodies: Sequence[str] = ()) -> tuple[LifeState, jax.Array]:
         """Begin lives (see ``TracedWorld``)."""
         state, observation = self._world.reset(seeds)
         zero = jnp.zeros(len(seeds), jnp.int32)

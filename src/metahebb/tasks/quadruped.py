@@ -3,21 +3,25 @@
 Fitness is the progress towards the target: ``worlds.quadruped.observation`` lists the 28 observations and says what
 progress is, ``worlds.quadruped.life`` what a life is. Outputs pass tanh, which is also their post-synaptic activity,
 and are the eight joints' torques. Nothing normalises the weights.
+
+MuJoCo is its C library, or with ``--simulator mjx`` the same robot in JAX, for accelerators
+(``worlds.quadruped.mjx``); scores that count are those in C.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from metahebb.encoders import VectorEncoder
 from metahebb.errors import UsageError, unknown
 from metahebb.tasks.task import ENVIRONMENTAL, Options, Task
-from metahebb.worlds import HostWorld
+from metahebb.worlds import HostWorld, TracedStep, TracedWorld
 from metahebb.worlds.quadruped import (
     LIFE_ACTIONS,
     MORPHOLOGIES,
@@ -30,10 +34,15 @@ from metahebb.worlds.quadruped import (
 )
 from metahebb.worlds.quadruped.bullet_robot import import_pybullet
 
+if TYPE_CHECKING:
+    from metahebb.worlds.quadruped.mjx import MjxQuadruped, MjxState
+
 __all__ = ["BULLET", "MUJOCO", "make_bullet", "make_mujoco"]
 
 MUJOCO = "quadruped"
 BULLET = "quadruped-bullet"
+C_LIBRARY, MJX = "mujoco", "mjx"
+"""the simulators of ``quadruped``; the first is the one that scores are measured in"""
 EXACT = "exact"
 """the simulator of ``quadruped-bullet`` that published numbers are measured in"""
 TRAINING_BODIES = ("standard", "front-right-damaged")
@@ -96,10 +105,49 @@ class QuadrupedLives(HostWorld):
         self.world.close()
 
 
+class TracedLivesState(NamedTuple):
+    """Robots, and how far their lives have come."""
+
+    robots: MjxState
+    progress: LifeProgress
+
+
+class TracedQuadrupedLives(TracedWorld):
+    """Lives of the task in the quadruped's traced world."""
+
+    together = True
+
+    def __init__(self, world: MjxQuadruped) -> None:
+        self.world = world
+        self.observation_space = world.observation_space
+        self.action_space = world.action_space
+
+    def reset(self, seeds: np.ndarray, bodies: Sequence[str] = ()) -> tuple[TracedLivesState, jax.Array]:
+        """Begin lives: the observations are those of the reset, after which the robots settle on the floor."""
+        robots, observation = self.world.reset(seeds, bodies)
+        zero = jnp.zeros(len(seeds), jnp.int32)
+        return TracedLivesState(robots, LifeProgress(zero, zero)), observation
+
+    def step(self, state: TracedLivesState, action: jax.Array) -> TracedStep:
+        """Advance all lives by one step."""
+        robots, observation, progress, fallen = self.world.step(state.robots, action)
+        followed, over = follow_lives(state.progress, progress, fallen)
+        return TracedStep(TracedLivesState(robots, followed), observation, progress, over)
+
+    def render(self, state: TracedLivesState, slot: int) -> np.ndarray:
+        """The robot from the side, followed by the camera."""
+        return self.world.render(state.robots, slot)
+
+
 def make_mujoco(options: Options) -> Task:
-    """The task in MuJoCo."""
-    _refuse(MUJOCO, options, ())
-    return _task(MUJOCO, MujocoQuadruped, slots=32)
+    """The task in MuJoCo; raises UsageError where MJX is asked for and missing."""
+    _refuse(MUJOCO, options, (C_LIBRARY, MJX))
+    if options.simulator != MJX:
+        return _task(MUJOCO, lambda slots: QuadrupedLives(MujocoQuadruped(slots), slots), slots=32)
+    from metahebb.worlds.quadruped.mjx import MjxQuadruped, import_mjx
+
+    import_mjx()
+    return _task(MUJOCO, lambda slots: TracedQuadrupedLives(MjxQuadruped()), slots=16, measured_in=C_LIBRARY)
 
 
 def make_bullet(options: Options) -> Task:
@@ -111,31 +159,36 @@ def make_bullet(options: Options) -> Task:
     except ImportError as e:
         raise UsageError(str(e)) from e
     merged = options.simulator == "merged"
-    return _task(BULLET, functools.partial(BulletQuadruped, merged=merged), slots=16, measured_in=EXACT)
+
+    def lives(slots: int) -> QuadrupedLives:
+        return QuadrupedLives(BulletQuadruped(slots, merged=merged), slots)
+
+    return _task(BULLET, lives, slots=16, measured_in=EXACT)
 
 
 def _refuse(name: str, options: Options, simulators: tuple[str, ...]) -> None:
     if options.environmental:
         raise UsageError(f"Task {name!r} is fixed; {ENVIRONMENTAL} are for gymnasium:<id>.")
     if options.simulator is not None and options.simulator not in simulators:
-        if not simulators:
-            raise UsageError(f"--simulator is {options.simulator!r}, but task {name!r} has one simulator only.")
         raise unknown("simulator", options.simulator, simulators)
 
 
 def _task(
     name: str,
-    simulation: Callable[[int], MujocoQuadruped | BulletQuadruped],
+    simulation: Callable[[int], QuadrupedLives | TracedQuadrupedLives],
     slots: int,
     measured_in: str | None = None,
 ) -> Task:
-    def world(slots: int, render: bool) -> HostWorld:
-        lives = QuadrupedLives(simulation(slots), slots)
+    def world(slots: int, render: bool) -> HostWorld | TracedWorld:
+        lives = simulation(slots)
         if render:
             # A picture at once, so that what drawing lacks is known before a life is lived.
-            lives.reset(0, 0)
             try:
-                lives.render(0)
+                if isinstance(lives, TracedQuadrupedLives):
+                    lives.render(lives.reset(np.zeros(1, np.int64))[0], 0)
+                else:
+                    lives.reset(0, 0)
+                    lives.render(0)
             except RuntimeError as e:
                 raise UsageError(str(e)) from e
         return lives

@@ -32,6 +32,13 @@ OWN: Mapping[str, str] = {
 }
 """The tasks that metahebb brings, each imported when it is asked for."""
 
+SUITES: Mapping[str, str] = {
+    "brax:": "metahebb.tasks.brax:make",
+    "playground:": "metahebb.tasks.playground:make",
+    "gymnax:": "metahebb.tasks.gymnax:make",
+}
+"""Other people's environments in JAX, by the prefix of their names; imported as the tasks are."""
+
 
 class Brought(NamedTuple):
     """What a module of the user's registers when it is imported."""
@@ -75,7 +82,8 @@ def register_task(name: str, make: MakeTask) -> None:
 
 
 def make_task(name: str, options: Options | None = None, imports: Iterable[str] = ()) -> Task:
-    """The task of a name: one of metahebb's own or a registered one, or ``gymnasium:<id>`` for an environment.
+    """The task of a name: one of metahebb's own or a registered one, ``gymnasium:<id>`` for an environment, or one
+    of a suite's in JAX: ``brax:<env>``, ``playground:<env>``, ``gymnax:<env>``.
 
     ``imports`` are modules (dotted names or .py files) that register tasks or environments. Raises UsageError for what
     is not known, not installed or not supported.
@@ -86,16 +94,21 @@ def make_task(name: str, options: Options | None = None, imports: Iterable[str] 
     options = options or Options()
     prefix = gymnasium_tasks.PREFIX
     if name in OWN:
-        path, _, function = OWN[name].partition(":")
-        own: MakeTask = getattr(importlib.import_module(path), function)
-        return own(options)
+        return _imported(OWN[name])(options)
     if name in _registered:
         return _made_by_user(name, options)
     if name.startswith(prefix):
         return gymnasium_tasks.make(name, options)
+    for suite, path in SUITES.items():
+        if name.startswith(suite):
+            return _imported(path)(name, options)
     if name in gymnasium.registry:
         raise UsageError(f"Unknown task {name!r}. Did you mean '{prefix}{name}'?")
-    error = unknown("task", name, [*OWN, *_registered, f"{prefix}<id> of any registered environment"])
+    error = unknown(
+        "task",
+        name,
+        [*OWN, *_registered, f"{prefix}<id> of any registered environment", *(f"{suite}<env>" for suite in SUITES)],
+    )
     raise UsageError(f"{error} {REMEDY}")
 
 
@@ -113,6 +126,12 @@ def describe_tasks(imports: Iterable[str] = ()) -> list[tuple[str, ...]]:
         target = "" if task.target is None else f"{task.target:g}"
         rows.append((name, str(task.encoder), str(task.readout), ", ".join(task.bodies), target))
     return rows
+
+
+def _imported(path: str) -> Callable[..., Task]:
+    module, _, function = path.partition(":")
+    make: Callable[..., Task] = getattr(importlib.import_module(module), function)
+    return make
 
 
 def _import(names: Iterable[str]) -> None:

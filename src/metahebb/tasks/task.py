@@ -42,9 +42,9 @@ of four seeds on CarRacing two did not move for 15 generations and a third staye
 
 
 VECTOR_SETTINGS: Mapping[str, Any] = {"start_scale": 0.3, "normalise_observations": True}
-"""Settings of Gymnasium's environments that observe numbers. With raw numbers and a scale of 1 all networks of a
-generation tie on Acrobot and MountainCar, and HalfCheetah's population is at −160 after 13 generations instead of 360
-(docs/defaults.md)."""
+"""Settings of environments, Gymnasium's and those of suites in JAX, that observe numbers. With raw numbers and a scale
+of 1 all networks of a generation tie on Acrobot and MountainCar, and HalfCheetah's population is at −160 after 13
+generations instead of 360 (docs/defaults.md)."""
 
 
 @dataclass(frozen=True)

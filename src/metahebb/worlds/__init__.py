@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -64,10 +64,15 @@ class TracedWorld(ABC):
     action_space: gymnasium.Space[Any]
     conditions: Mapping[str, Condition] = MappingProxyType({})
     """What perturbations may change, by name (``step_under``)"""
+    together: bool = False
+    """Whether many lives are sooner begun at once than one by one, where JAX has an accelerator."""
 
     @abstractmethod
-    def reset(self, seeds: np.ndarray) -> tuple[Any, jax.Array]:
-        """Begin lives: ``seeds`` int64 [lives] → (state, observations). Called outside of a trace."""
+    def reset(self, seeds: np.ndarray, bodies: Sequence[str] = ()) -> tuple[Any, jax.Array]:
+        """Begin lives: ``seeds`` int64 [lives] → (state, observations). Called outside of a trace.
+
+        ``bodies`` has one for each life where the task has a choice of them; other worlds are never given any.
+        """
 
     @abstractmethod
     def step(self, state: Any, action: jax.Array) -> TracedStep:

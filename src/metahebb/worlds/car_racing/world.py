@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -117,7 +117,7 @@ class CarRacing(TracedWorld):
         else:
             self.action_space = gymnasium.spaces.Discrete(5)
 
-    def reset(self, seeds: np.ndarray) -> tuple[State, jax.Array]:
+    def reset(self, seeds: np.ndarray, bodies: Sequence[str] = ()) -> tuple[State, jax.Array]:
         """Begin lives: ``seeds`` int [lives] → (state, first frames). Compiled for each number of lives.
 
         Raises ValueError without a seed.

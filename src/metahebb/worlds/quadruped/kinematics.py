@@ -1,8 +1,11 @@
-"""Where the parts of the robot are, for many robots at once."""
+"""Where the parts of the robot are, for many robots at once.
+
+The arrays are NumPy's in float64, or JAX's in float32 where the physics is traced: the same formulas serve both.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,7 +19,10 @@ from metahebb.worlds.quadruped.robot import (
     UPPER_LENGTH,
 )
 
-__all__ = ["PARTS", "Pose", "leg_lengths", "mean_place", "roll_pitch_yaw", "sole_heights", "turned"]
+__all__ = ["PARTS", "Array", "Pose", "leg_lengths", "mean_place", "roll_pitch_yaw", "sole_heights", "turned"]
+
+Array: TypeAlias = Any
+"""of NumPy or of JAX; ``__array_namespace__`` has the functions that fit it"""
 
 PARTS = 22
 """The torso, five parts a leg (stub, hip, upper segment, ankle, lower segment) and the floor."""
@@ -26,15 +32,15 @@ _SINK = np.sqrt(2.0) * np.array(ANKLE_SIGNS)  # a segment is √2 times as long 
 
 
 class Pose(NamedTuple):
-    """The configuration of n robots, float64."""
+    """The configuration of n robots."""
 
-    position: np.ndarray
+    position: Array
     """of the torso, [n, 3]"""
-    quaternion: np.ndarray
+    quaternion: Array
     """of the torso, [n, 4] as x, y, z, w"""
-    angles: np.ndarray
+    angles: Array
     """of the joints, [n, 8]"""
-    lengths: np.ndarray
+    lengths: Array
     """of the legs, [n, 4, 2], each as :func:`leg_lengths` gives it"""
 
 
@@ -44,13 +50,14 @@ def leg_lengths(morphology: Morphology) -> np.ndarray:
     return lengths
 
 
-def roll_pitch_yaw(quaternion: np.ndarray) -> np.ndarray:
+def roll_pitch_yaw(quaternion: Array) -> Array:
     """The angles of a rotation about x, then y, then z: [n, 4] as x, y, z, w → [n, 3]."""
+    xp = quaternion.__array_namespace__()
     x, y, z, w = quaternion.T
-    roll = np.arctan2(2 * (y * z + w * x), 1 - 2 * (x * x + y * y))
-    pitch = np.arcsin(np.clip(2 * (w * y - x * z), -1.0, 1.0))
-    yaw = np.arctan2(2 * (x * y + w * z), 1 - 2 * (y * y + z * z))
-    return np.stack([roll, pitch, yaw], axis=1)
+    roll = xp.arctan2(2 * (y * z + w * x), 1 - 2 * (x * x + y * y))
+    pitch = xp.arcsin(xp.clip(2 * (w * y - x * z), -1.0, 1.0))
+    yaw = xp.arctan2(2 * (x * y + w * z), 1 - 2 * (y * y + z * z))
+    return xp.stack([roll, pitch, yaw], axis=1)
 
 
 def turned(quaternion: np.ndarray, rotation: np.ndarray) -> np.ndarray:
@@ -65,17 +72,18 @@ def turned(quaternion: np.ndarray, rotation: np.ndarray) -> np.ndarray:
 class _Legs(NamedTuple):
     """The legs in the torso's axes, each [n, 4]."""
 
-    along_x: np.ndarray
-    along_y: np.ndarray
+    along_x: Array
+    along_y: Array
     """where the upper segment points, in units of the diagonal (1, 1)"""
-    level: np.ndarray
+    level: Array
     """the extent of the lower segment in the same direction"""
-    fall: np.ndarray
+    fall: Array
     """how much higher the tip is than the ankle (m)"""
 
 
 def _legs(pose: Pose) -> _Legs:
-    cosine, sine = np.cos(pose.angles), np.sin(pose.angles)
+    xp = pose.angles.__array_namespace__()
+    cosine, sine = xp.cos(pose.angles), xp.sin(pose.angles)
     hip_cosine, hip_sine = cosine[:, ::2], sine[:, ::2]
     lower = pose.lengths[:, :, 1]
     return _Legs(
@@ -86,8 +94,9 @@ def _legs(pose: Pose) -> _Legs:
     )
 
 
-def mean_place(pose: Pose) -> np.ndarray:
-    """The mean place on the floor's plane of the 22 parts, each taken at its centre, float64 [n, 2]."""
+def mean_place(pose: Pose) -> Array:
+    """The mean place on the floor's plane of the 22 parts, each taken at its centre, [n, 2]."""
+    xp = pose.position.__array_namespace__()
     legs = _legs(pose)
     # Of a leg's five parts one lies half an upper segment out, two lie a whole one out, and the last of these
     # half a lower segment further. Stubs and hips cancel among the four legs.
@@ -97,17 +106,18 @@ def mean_place(pose: Pose) -> np.ndarray:
     x, y, z, w = pose.quaternion.T
     offset_x = (1 - 2 * (y * y + z * z)) * sum_x + 2 * (x * y - w * z) * sum_y + 2 * (x * z + w * y) * sum_z
     offset_y = 2 * (x * y + w * z) * sum_x + (1 - 2 * (x * x + z * z)) * sum_y + 2 * (y * z - w * x) * sum_z
-    total: np.ndarray = (PARTS - 1) * pose.position[:, :2] + np.stack([offset_x, offset_y], axis=1)
+    total: Array = (PARTS - 1) * pose.position[:, :2] + xp.stack([offset_x, offset_y], axis=1)
     return total / PARTS
 
 
-def sole_heights(pose: Pose) -> np.ndarray:
-    """The height above the floor of the lowest point of each foot, float64 [n, 4]."""
+def sole_heights(pose: Pose) -> Array:
+    """The height above the floor of the lowest point of each foot, [n, 4]."""
+    xp = pose.position.__array_namespace__()
     legs = _legs(pose)
     x, y, z, w = pose.quaternion.T[:, :, None]
     up_x, up_y, up_z = 2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)
     slope = up_x * legs.along_x + up_y * legs.along_y
     ankle = STUB_LENGTH * (up_x * _DIRECTION_X + up_y * _DIRECTION_Y) + pose.lengths[:, :, 0] * slope
     tip = ankle + legs.level * slope + up_z * legs.fall
-    lowest: np.ndarray = pose.position[:, 2:] + np.minimum(ankle, tip)
+    lowest: Array = pose.position[:, 2:] + xp.minimum(ankle, tip)
     return lowest - CAPSULE_RADIUS

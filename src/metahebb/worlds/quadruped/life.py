@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from metahebb.worlds.quadruped.kinematics import Array
+
 __all__ = ["LIFE_ACTIONS", "LIFE_STEPS", "SETTLING_STEPS", "LifeProgress", "begin_lives", "follow_lives"]
 
 LIFE_STEPS = 1000
@@ -26,10 +28,10 @@ _MAX_BACKWARD = 30
 class LifeProgress(NamedTuple):
     """How far n lives have come."""
 
-    actions: np.ndarray
-    """actions taken, int64 [n]"""
-    backward: np.ndarray
-    """the latest consecutive actions of negative progress, int64 [n]"""
+    actions: Array
+    """actions taken, int64 [n]; int32 in JAX"""
+    backward: Array
+    """the latest consecutive actions of negative progress, int64 [n]; int32 in JAX"""
 
 
 def begin_lives(lives: int) -> LifeProgress:
@@ -37,14 +39,15 @@ def begin_lives(lives: int) -> LifeProgress:
     return LifeProgress(np.zeros(lives, np.int64), np.zeros(lives, np.int64))
 
 
-def follow_lives(lives: LifeProgress, progress: np.ndarray, ended: np.ndarray) -> tuple[LifeProgress, np.ndarray]:
+def follow_lives(lives: LifeProgress, progress: Array, ended: Array) -> tuple[LifeProgress, Array]:
     """Count one more action of every life, and say which lives are over, bool [n].
 
-    ``progress``, float64 [n], and ``ended``, bool [n], are what the world's step returned; a progress of NaN
+    ``progress``, floats [n], and ``ended``, bool [n], are what the world's step returned; a progress of NaN
     is that of a physics that diverged, which ends the life at once.
     """
+    xp = progress.__array_namespace__()
     actions = lives.actions + 1
     judged = actions > _SHELTERED_ACTIONS
-    backward = np.where(judged & (progress < 0), lives.backward + 1, 0)
-    over = np.isnan(progress) | (judged & (ended | (backward > _MAX_BACKWARD))) | (actions >= LIFE_ACTIONS)
+    backward = xp.where(judged & (progress < 0), lives.backward + 1, 0)
+    over = xp.isnan(progress) | (judged & (ended | (backward > _MAX_BACKWARD))) | (actions >= LIFE_ACTIONS)
     return LifeProgress(actions, backward), over

@@ -31,17 +31,20 @@ from metahebb.worlds.quadruped.observation import (
 from metahebb.worlds.quadruped.rendering import Cameras
 from metahebb.worlds.quadruped.robot import ACTIONS, START_HEIGHT, SUB_STEPS, start_angles
 
-__all__ = ["MujocoQuadruped"]
+__all__ = ["HUGE", "TOUCH", "MujocoQuadruped"]
 
-_TOUCH = 0.01  # m: a sole so near touches the floor; Bullet's contacts too begin before the surfaces meet
-_HUGE = 1e10  # MuJoCo's own bound for a number that has diverged
+TOUCH = 0.01  # m: a sole so near touches the floor; Bullet's contacts too begin before the surfaces meet
+HUGE = 1e10  # MuJoCo's own bound for a number that has diverged
 
 # A life's state: the time, then the positions and the velocities of the joints, the torso's first.
 _POSITIONS, _VELOCITIES = slice(1, 16), slice(16, 30)
 
 
 class MujocoQuadruped:
-    """A simulator of ``slots`` lives of the quadruped, each in a body of its own."""
+    """A simulator of ``slots`` lives of the quadruped, each in a body of its own.
+
+    ``threads`` step them beside the one that calls; their number changes no result.
+    """
 
     observation_space = OBSERVATION_SPACE
     action_space = ACTION_SPACE
@@ -54,11 +57,12 @@ class MujocoQuadruped:
         }
     )
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, threads: int = 0) -> None:
+        self.slots = slots
         standard = mujoco_model(STANDARD)
         size = mujoco.mj_stateSize(standard, mujoco.mjtState.mjSTATE_FULLPHYSICS)
-        self._rollout = rollout.Rollout(nthread=0)
-        self._scratch = mujoco.MjData(standard)
+        self._rollout = rollout.Rollout(nthread=threads)
+        self._scratch = [mujoco.MjData(standard) for _ in range(max(1, threads))]
         self._morphologies = [STANDARD] * slots
         self._models = [standard] * slots
         self._friction, self._strength, self._side_force = np.ones(slots), np.ones(slots), np.zeros(slots)
@@ -94,13 +98,20 @@ class MujocoQuadruped:
         self._models[slot] = mujoco_model(morphology, float(self._friction[slot]), float(self._strength[slot]))
         self._lengths[slot] = leg_lengths(morphology)
 
-    def settle(self, slot: int) -> None:
+    def settle(self, *slots: int) -> None:
         """Take ``SETTLING_STEPS`` steps with an action of zero, looking at none of them."""
-        slots, torques = np.array([slot]), np.zeros((1, ACTIONS))
+        settling, torques = np.array(slots), np.zeros((len(slots), ACTIONS))
         for _ in range(SETTLING_STEPS):
-            self._simulate(slots, torques)
+            self._simulate(settling, torques)
         with np.errstate(invalid="ignore", over="ignore"):
-            self._sense(slots)
+            self._sense(settling)
+
+    def placed(self, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The joints' positions and velocities of lives, the torso's first, and which of their feet touch the floor:
+        float64 [n, 15], float64 [n, 14] and bool [n, 4].
+        """
+        states = self._states[slots]
+        return states[:, _POSITIONS], states[:, _VELOCITIES], self._feet[slots]
 
     def step(self, slots: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Advance the lives in ``slots`` (int [n], each once) by ``actions`` [n, 8], clipped to ±1.
@@ -112,7 +123,7 @@ class MujocoQuadruped:
         before = self._potentials[slots]
         self._simulate(slots, np.where(sound[:, None], actions, 0.0))
         # MuJoCo was told to leave diverged numbers as they are. NaN compares as false.
-        sound &= (np.abs(self._states[slots]) < _HUGE).all(axis=1)
+        sound &= (np.abs(self._states[slots]) < HUGE).all(axis=1)
         with np.errstate(invalid="ignore", over="ignore"):
             observations = self._sense(slots)
             progress = self._potentials[slots] - before
@@ -133,7 +144,7 @@ class MujocoQuadruped:
         # beside any others. The model clips the actions.
         self._rollout.rollout(
             [self._models[slot] for slot in slots],
-            [self._scratch],
+            self._scratch,
             self._states[slots],
             controls,
             control_spec=int(spec),
@@ -158,7 +169,7 @@ class MujocoQuadruped:
         )
         observations = observe(reading, self._feet[slots])
         self._potentials[slots] = potential(reading.centre)
-        self._feet[slots] = sole_heights(pose) < _TOUCH
+        self._feet[slots] = sole_heights(pose) < TOUCH
         return observations
 
     def render(self, slot: int) -> np.ndarray:
