@@ -36,6 +36,7 @@ from typing import Any
 
 import numpy as np
 import zarr
+from zarr.codecs import BloscCodec
 
 from metahebb.agents import Agent
 from metahebb.api import agent_of, check_resources, live_randomly, needs_of_pool
@@ -57,6 +58,8 @@ __all__ = ["Recording", "open_recording", "record"]
 
 FORMAT = 1
 """The number of the recordings' format."""
+IMAGES = BloscCodec(cname="lz4", clevel=1, shuffle="noshuffle", typesize=1)
+"""how chunks of images are compressed (``lifetimes.recorder``)"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +220,7 @@ def _describe(
             chunks=(1, rows.chunk, *rows.shape),
             dtype=rows.dtype,
             fill_value=fill_of(rows.dtype),
-            compressors=None,
+            compressors=IMAGES if rows.compressed else None,
             filters=None,
             chunk_key_encoding={"name": "default", "separator": "."},
             dimension_names=["life", "weights_step" if weighed else "step", *_dimensions(name, len(rows.shape))],
