@@ -38,6 +38,7 @@ GENERATIONS: dict[str, dict[str, Any]] = {
         "env_args": {"max_episode_steps": 40},
         "population": 36,
         "lives": 2,
+        "normalise_observations": False,
     },
     "images": {
         "task": "gymnasium:CarRacing-v3",
@@ -85,7 +86,9 @@ def test_workers_make_the_members_that_the_population_says() -> None:
 
 @pytest.fixture(scope="module")
 def target() -> Configuration:
-    return configure("gymnasium:Target-v0", imports=(str(ENVIRONMENTS),), hidden=(4,), population=6)[0]
+    return configure(
+        "gymnasium:Target-v0", imports=(str(ENVIRONMENTS),), hidden=(4,), normalise_observations=False, population=6
+    )[0]
 
 
 PARAMETERS = 5 * (3 * 4 + 4 * 3)
@@ -146,7 +149,9 @@ def test_workers_end_with_their_pool(target: Configuration) -> None:
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
 def test_a_worker_ends_when_its_parent_is_gone(busy: bool) -> None:
-    c, _, network = configure("gymnasium:Endless-v0", imports=(str(ENVIRONMENTS),), hidden=(4,), population=2)
+    c, _, network = configure(
+        "gymnasium:Endless-v0", imports=(str(ENVIRONMENTS),), hidden=(4,), normalise_observations=False, population=2
+    )
     worker = subprocess.Popen(
         [sys.executable, "-m", "metahebb.evolution.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -172,7 +177,9 @@ def test_a_worker_ends_when_its_parent_is_gone(busy: bool) -> None:
 
 
 def test_what_an_environment_raises_is_the_run_s_error() -> None:
-    c = configure("gymnasium:Faulty-v0", imports=(str(ENVIRONMENTS),), hidden=(4,), population=2)[0]
+    c = configure(
+        "gymnasium:Faulty-v0", imports=(str(ENVIRONMENTS),), hidden=(4,), normalise_observations=False, population=2
+    )[0]
     with (
         Workers(c, 1) as pool,
         pytest.raises(RunError, match=r"^Environment 'Faulty-v0' raised Zero.*: the wheel.*step 5"),
@@ -182,7 +189,12 @@ def test_what_an_environment_raises_is_the_run_s_error() -> None:
 
 def of(name: str, **arguments: Any) -> Configuration:
     return configure(
-        f"gymnasium:{name}-v0", imports=(str(ENVIRONMENTS),), hidden=(4,), population=6, env_args=arguments
+        f"gymnasium:{name}-v0",
+        imports=(str(ENVIRONMENTS),),
+        hidden=(4,),
+        normalise_observations=False,
+        population=6,
+        env_args=arguments,
     )[0]
 
 
