@@ -30,6 +30,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from metahebb.agents import Agent as Agent
+    from metahebb.analysis.recordings import Recording as Recording
+    from metahebb.analysis.recordings import open_recording as open_recording
+    from metahebb.analysis.recordings import record as record
     from metahebb.analysis.video import film as film
     from metahebb.api import Evaluation as Evaluation
     from metahebb.api import evaluate as evaluate
@@ -62,6 +65,7 @@ _PUBLIC = {
     "Network": "networks",
     "Observer": "evolution.training",
     "RULES": "rules",
+    "Recording": "analysis.recordings",
     "Rule": "rules",
     "Run": "evolution.runs",
     "RunError": "errors",
@@ -72,7 +76,9 @@ _PUBLIC = {
     "film": "analysis.video",
     "import_reference": "paper.reference_files",
     "load": "api",
+    "open_recording": "analysis.recordings",
     "open_run": "evolution.runs",
+    "record": "analysis.recordings",
     "register_task": "tasks",
     "resume": "api",
     "sweep": "experiments.sweep",

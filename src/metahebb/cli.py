@@ -501,40 +501,183 @@ def evaluate(
 
 @app.command()
 def watch(
-    agent: Annotated[Path, typer.Argument(help="An agent's file, or a run's folder (its best agent).")],
-    video: Annotated[Path, typer.Option(metavar="FILE", help="The film to make: .mp4 or .gif.")] = Path("life.mp4"),
+    agents: Annotated[
+        list[Path],
+        typer.Argument(metavar="AGENT...", help="Agents' files, or runs' folders (their best agents), side by side."),
+    ],
+    video: Annotated[Path, typer.Option(metavar="FILE", help="The film to make: .mp4, .gif or .webp.")] = Path(
+        "life.mp4"
+    ),
     seed: Annotated[
         int, typer.Option(metavar="NUMBER", help="Which life: the first that `evaluate` lives with this seed.")
     ] = 0,
+    perturb: Perturb = None,
+    morphology: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="The body to live in, where the task has bodies; several are filmed side by side.",
+            show_default=False,
+        ),
+    ] = None,
+    simulator: Annotated[str | None, typer.Option(metavar="TEXT", help=SIMULATOR, show_default=False)] = None,
+    imports: Imports = None,
+    trust_code: TrustCode = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Film lives: the world as it renders itself, the plastic weights, changing, activities and reward."""
+    from metahebb import api
+    from metahebb.analysis.video import film_beside
+    from metahebb.progress import warnings_shown
+
+    with warnings_shown():
+        loaded = [api.load(agent, imports=imports or (), trust_code=trust_code) for agent in agents]
+    bodies: list[str | None] = [*morphology] if morphology else [None]
+    # Where `evaluate` lives, too.
+    there = [agent.living_in(body, simulator or agent.task.measured_in) for agent in loaded for body in bodies]
+    outcomes = film_beside(there, video, seed=seed, perturb=perturb or (), overwrite=overwrite)
+    for agent, outcome in zip(there, outcomes, strict=True):
+        body = f" ({agent.body})" if agent.body else ""
+        stdout.print(f"A life of {outcome.steps} steps, fitness {outcome.fitness:.1f}{body}: {video}")
+
+
+@app.command()
+def record(
+    agent: Annotated[Path, typer.Argument(help="An agent's file, or a run's folder (its best agent).")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The recording to make, in zarr's format.")] = Path(
+        "life.zarr"
+    ),
+    lives: Annotated[int, typer.Option(metavar="NUMBER", help="How many: the first that `evaluate` lives.")] = 10,
+    every: Annotated[int, typer.Option(metavar="STEPS", help="Keep the weights every so many steps.")] = 10,
+    float16: Annotated[
+        bool, typer.Option("--float16", help="Round weights and activities: half of the disk.", show_default=False)
+    ] = False,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Which lives, as in `evaluate`.")] = 0,
+    perturb: Perturb = None,
+    random_rules: Annotated[
+        bool, typer.Option("--random-rules", help="Record random rules in place of the evolved.", show_default=False)
+    ] = False,
     morphology: Annotated[
         str | None,
         typer.Option(metavar="TEXT", help="The body to live in, where the task has bodies.", show_default=False),
     ] = None,
     simulator: Annotated[str | None, typer.Option(metavar="TEXT", help=SIMULATOR, show_default=False)] = None,
-    perturb: Perturb = None,
     imports: Imports = None,
+    trust_code: TrustCode = False,
+    workers: Workers = None,
+) -> None:
+    """Record lives: observations, actions, rewards, activities and weights, for `metahebb plot` and tools of yours."""
+    from metahebb import api
+    from metahebb.analysis import recordings
+    from metahebb.progress import counting, warnings_shown
+
+    api.check_resources(workers, None)
+    with warnings_shown():
+        loaded = api.load(agent, imports=imports or (), trust_code=trust_code)
+    with counting(lives, "recorded") as count:
+        made = recordings.record(
+            loaded,
+            out,
+            lives,
+            every=every,
+            float16=float16,
+            seed=seed,
+            morphology=morphology,
+            simulator=simulator or loaded.task.measured_in,
+            random_rules=random_rules,
+            perturb=perturb or (),
+            workers=workers,
+            lived=count,
+        )
+    steps = f"{made.length.min()} to {made.length.max()} steps"
+    stdout.print(f"{lives} lives of {steps}, mean fitness {made.fitness.mean():.1f}: {out}")
+
+
+@app.command()
+def plot(
+    kind: Annotated[str, typer.Argument(help="The kind of figure (see below).", show_default=False)],
+    made_of: Annotated[list[Path], typer.Argument(metavar="PATH...", help="What it is made of.", show_default=False)],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The figure: .png, .svg or .pdf.")] = Path("figure.png"),
+    life: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="weights: which life; default 0.", show_default=False)
+    ] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(metavar="STEPS", help="weights: at which steps, such as 0,10,300.", show_default=False),
+    ] = None,
+    dimensions: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="attractor: 2 or 3; default 2.", show_default=False)
+    ] = None,
+    lives: Annotated[
+        int | None,
+        typer.Option(metavar="NUMBER", help="attractor: lives of each recording; default all.", show_default=False),
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(metavar="STEPS", help="recovery: steps of the moving mean; default 25.", show_default=False),
+    ] = None,
+    around: Annotated[
+        int | None,
+        typer.Option(
+            metavar="STEPS", help="recovery: steps before and after the perturbation; default all.", show_default=False
+        ),
+    ] = None,
     trust_code: TrustCode = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Film one life: the world as it renders itself, and the plastic weights, changing."""
-    from metahebb import api
-    from metahebb.analysis.video import film
+    """Draw a figure. Of recordings: weights, attractor, recovery; of an agent: coefficients, changes; of runs: curves;
+    of results of `evaluate --json` or recordings: bars.
+    """
+    from metahebb.analysis.figures.style import check_figure, save_figure
+    from metahebb.analysis.plotting import plot as drawn
+    from metahebb.settings import Whole
+
+    check_figure(out, overwrite)
+    numbers = {"life": life, "dimensions": dimensions, "lives": lives, "window": window, "around": around}
+    for name, value in numbers.items():
+        if value is not None:
+            Whole(0 if name == "life" else 1).read(name, value)
+    chosen = None
+    if steps is not None:
+        words = steps.split(",")
+        if not all(word.strip().isdecimal() for word in words):
+            raise UsageError(f"--steps is {steps!r}; it must be steps such as 0,10,300.")
+        chosen = [int(word) for word in words]
+    axes = drawn(kind, made_of, trust_code, steps=chosen, **numbers)
+    save_figure(axes, out, overwrite=overwrite)
+    stdout.print(f"The figure: {out}")
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The HTML file to write.")] = Path("report.html"),
+    lives: Annotated[int, typer.Option(metavar="NUMBER", help="Lives of each row of scores.")] = 30,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Which lives, as in `evaluate`.")] = 0,
+    perturb: Perturb = None,
+    imports: Imports = None,
+    trust_code: TrustCode = False,
+    workers: Workers = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write what a run came to into one HTML file: scores, also under perturbations, figures and a film."""
+    from metahebb.analysis.report import write_report
     from metahebb.progress import warnings_shown
 
     with warnings_shown():
-        loaded = api.load(agent, imports=imports or (), trust_code=trust_code)
-    # Where `evaluate` lives, too.
-    simulator = simulator or loaded.task.measured_in
-    outcome = film(
-        loaded,
-        video,
-        seed=seed,
-        morphology=morphology,
-        simulator=simulator,
-        perturb=perturb or (),
-        overwrite=overwrite,
-    )
-    stdout.print(f"A life of {outcome.steps} steps, fitness {outcome.fitness:.1f}: {video}")
+        made = write_report(
+            run,
+            out,
+            lives=lives,
+            seed=seed,
+            perturb=perturb or (),
+            imports=imports or (),
+            trust_code=trust_code,
+            workers=workers,
+            overwrite=overwrite,
+            progress=lambda doing: stderr.print(f"{doing} …"),
+        )
+    stdout.print(f"The report: {made} ({made.stat().st_size / 1e6:.1f} MB)")
 
 
 @app.command()

@@ -12,10 +12,23 @@ import numpy as np
 import pytest
 
 from metahebb.agents import Agent
-from metahebb.analysis.video import COLOURS, HEIGHT, WEIGHTS_WIDTH, WIDTH, Page, Panel, film, lay_out
+from metahebb.analysis.video import (
+    ACTIVE,
+    COLOURS,
+    HEIGHT,
+    STRUCK,
+    WEIGHTS_WIDTH,
+    WIDTH,
+    Page,
+    Panel,
+    film,
+    film_beside,
+    lay_out,
+)
 from metahebb.api import evaluate
 from metahebb.assembly import configure
 from metahebb.errors import UsageError
+from metahebb.lifetimes.slots import Moment
 from metahebb.worlds.quadruped import life
 from support import Answer
 
@@ -122,7 +135,11 @@ def test_colours_are_those_of_the_weights() -> None:
     weights = [np.zeros(layer, np.float32) for layer in agent.network.layers]
     weights[1][127, 63], weights[1][0, 0] = 1, -0.25
 
-    frame = page.draw(np.zeros((400, 600, 3), np.uint8), weights, 1, 1.0)
+    picture = np.zeros((400, 600, 3), np.uint8)
+    activities = tuple(np.zeros(size, np.float32) for size in (4, 128, 64, 2))
+    activities[1][127], activities[2][0] = 1, -1
+
+    frame = page.draw(Moment(0, 1.0, np.zeros(4), np.int64(0), activities, tuple(weights), picture), 1.0)
 
     panel = lay_out(agent.network.layers, WEIGHTS_WIDTH, HEIGHT - 172)[1]
     height, width = panel.size((128, 64))
@@ -131,6 +148,35 @@ def test_colours_are_those_of_the_weights() -> None:
     assert (shown[-down:, -across:] == COLOURS[255]).all()
     assert (shown[:down, :across] == COLOURS[63]).all()
     assert (shown[:down, across:] == COLOURS[127]).all()
+    above = frame[104 + panel.top - 8 : 104 + panel.top - 2, -24 - WEIGHTS_WIDTH :][:, :width]
+    assert (above[:, -across:] == ACTIVE[255]).all(), "inputs run across"
+    assert (above[:, :-across] == ACTIVE[127]).all()
+    beside = frame[104 + panel.top : 104 + panel.top + height, -24 - WEIGHTS_WIDTH - 8 : -24 - WEIGHTS_WIDTH - 2]
+    assert (beside[:down] == ACTIVE[0]).all(), "and outputs down"
+    assert (beside[down:] == ACTIVE[127]).all()
+
+
+def test_lives_side_by_side_and_what_strikes_them(tmp_path: Path) -> None:
+    agent = random_agent("gymnasium:CartPole-v1")
+    other = random_agent("gymnasium:CartPole-v1", hidden=(8,))
+
+    outcomes = film_beside([agent, other], tmp_path / "both.mp4", seed=3, perturb=["zero-weights@5"])
+
+    frames, _ = frames_of(tmp_path / "both.mp4")
+    assert len(frames) == max(outcome.steps for outcome in outcomes)
+    for its, outcome in zip((agent, other), outcomes, strict=True):
+        assert outcome.fitness == evaluate(its, 1, seed=3, perturb=["zero-weights@5"], workers=1).mean
+    orange = (np.abs(frames.astype(int) - STRUCK) < 40).all(axis=3)
+    halves = orange[:, :, : WIDTH // 2], orange[:, :, WIDTH // 2 :]
+    for half, outcome in zip(halves, outcomes, strict=True):
+        framed = half[:, 60:340].sum(axis=(1, 2))
+        assert (framed[:5] < 50).all()
+        assert (framed[5 : min(outcome.steps, 40)] > 1000).all(), "the picture is framed from the step that is struck"
+    with pytest.raises(UsageError, match="room for 1 to 4"):
+        film_beside([agent] * 5, tmp_path / "more.mp4")
+    with pytest.raises(UsageError, match="Unknown perturbation"):
+        film_beside([agent], tmp_path / "more.mp4", perturb=["zero-wieghts@5"])
+    assert [file.name for file in tmp_path.iterdir()] == ["both.mp4"]
 
 
 def test_of_a_block_the_largest_weight_is_shown() -> None:
@@ -196,7 +242,7 @@ def test_what_cannot_be_filmed_is_said_before_work_starts(tmp_path: Path) -> Non
     agent = random_agent("gymnasium:CartPole-v1")
     (tmp_path / "folder.mp4").mkdir()
     for path, sentence in {
-        tmp_path / "life.avi": "accepted are .mp4 and .gif",
+        tmp_path / "life.avi": "accepted are .mp4, .gif and .webp",
         tmp_path / "nowhere" / "life.mp4": "no folder to lie in",
         tmp_path / "folder.mp4": "the place of a folder",
     }.items():

@@ -1,7 +1,8 @@
-"""Films of lives: the world as it renders itself, and beside it the plastic weights, changing.
+"""Films of lives: the world as it renders itself, beside it the plastic weights, changing, with the activities on their
+sides, and the reward. Several lives stand side by side.
 
-A film is 1280×720. What never changes (title, labels, frames, the key of colours) is drawn once; each frame then costs
-a resized picture, a table look-up per weight and one line of text.
+A film is 1280×720. What never changes (title, labels, frames, the keys of colours) is drawn once; each frame then costs
+a resized picture, a table look-up per weight, a line of text and a line of the reward.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import functools
 import math
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
@@ -29,11 +31,13 @@ from metahebb.evolution.workers import Workers
 from metahebb.files import check_new_file, replacing, user_path
 from metahebb.interrupts import undone
 from metahebb.lifetimes.lives import Outcome, life_of
+from metahebb.lifetimes.slots import Moment
 from metahebb.networks import Network
-from metahebb.perturbations import Perturbation, perturbations_for
+from metahebb.perturbations import Perturbation, Perturbations, perturbations_for
+from metahebb.perturbations.perturbation import FOREVER
 from metahebb.seeds import Stream
 
-__all__ = ["Page", "Panel", "film", "lay_out"]
+__all__ = ["Page", "Panel", "film", "film_beside", "lay_out"]
 
 WIDTH, HEIGHT, MARGIN = 1280, 720, 24
 WEIGHTS_WIDTH = 648
@@ -42,15 +46,30 @@ PICTURE_WIDTH = WIDTH - WEIGHTS_WIDTH - 3 * MARGIN
 TOP = 104
 """where the picture and the weights begin, below the title"""
 COUNTER_HEIGHT = 44
-LABEL_HEIGHT = 26
+TRACE_HEIGHT = 84
+LABEL_HEIGHT = 32
+STRIP = 6
+"""of the activities along the sides of a layer's weights"""
 KEY_HEIGHT = 44
 LEAST_HEIGHT = 24
 """of a layer of few neurons"""
 MOST_COLUMNS = 6
 
+MOST_LIVES = 4
+"""side by side"""
+WINDOW = 25
+"""steps of the moving reward"""
+SHOWN_STEPS = 1000
+"""of it, where nobody knows how long a life lasts"""
+AFTERGLOW = 40
+"""steps for which the film tells of what struck in one"""
+
 INK, FAINT, LINE, PAPER = (34, 34, 34), (118, 118, 118), (190, 190, 190), (255, 255, 255)
+STRUCK, BLUE, SHADE = (213, 94, 0), (0, 114, 178), (251, 232, 214)
 COLOURS = (matplotlib.colormaps["RdBu_r"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
 """uint8 [256, 3]: blue for the most negative weight, white for 0, red for the most positive"""
+ACTIVE = (matplotlib.colormaps["PuOr_r"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
+"""uint8 [256, 3]: of activities from −1 to 1"""
 
 BOUNDED = ("max-abs", "l2", "clip")
 """the normalisers that keep every weight within ±1"""
@@ -60,6 +79,8 @@ FORMATS = {
     # A palette for each frame needs no memory for the whole film.
     ".gif": "-f gif -filter_complex fps=25,scale=800:-1:flags=area,split[a][b];"
     "[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:dither=none",
+    # For pages: a tenth of a GIF's size.
+    ".webp": "-f webp -c:v libwebp_anim -vf fps=10,scale=720:-1:flags=area -quality 35 -compression_level 4 -loop 0",
 }
 """ffmpeg's options by the film's suffix"""
 
@@ -75,40 +96,102 @@ def film(
     perturb: Sequence[str | Perturbation] = (),
     overwrite: bool = False,
 ) -> Outcome:
-    """Film the life ``number`` of those that an evaluation with ``seed`` lives, into an mp4 or gif file.
+    """Film the life ``number`` of those that an evaluation with ``seed`` lives, into an mp4, gif or webp file.
 
     A task with bodies lives in ``morphology``, by default the first that the agent was evolved in; ``simulator``
-    chooses another of the task's simulators, and ``perturb`` disturbs the life, as in ``evaluate``. The frames are the
-    world after each step and the weights that the step's action came from. The file appears whole, in the place of one
-    that exists only with ``overwrite``. Raises UsageError for a path that cannot be written, a world without pictures
-    or a perturbation that cannot be, RunError for a failure at work.
+    chooses another of the task's simulators; ``perturb`` disturbs the life. The frames are the world after each step,
+    and the weights and activities that the step's action came from. The file appears whole, in the place of one that
+    exists only with ``overwrite``. Raises UsageError for a path that cannot be written or a world without pictures,
+    RunError for a failure at work.
+    """
+    there = agent.living_in(morphology, simulator)
+    return film_beside([there], path, seed=seed, number=number, perturb=perturb, overwrite=overwrite)[0]
+
+
+def film_beside(
+    agents: Sequence[Agent],
+    path: str | Path,
+    *,
+    seed: int = 0,
+    number: int = 0,
+    perturb: Sequence[str | Perturbation] = (),
+    overwrite: bool = False,
+) -> list[Outcome]:
+    """Film a life of each agent side by side, all of the same seed; as ``film`` does, each in its own body.
+
+    The film goes on until the last life ends; one that has ended stands still.
     """
     if user_path("The film", path).suffix.lower() not in FORMATS:
-        raise UsageError(f"The film {quoted(path)} is of no kind that can be made; accepted are .mp4 and .gif.")
+        raise UsageError(f"The film {quoted(path)} is of no kind that can be made; accepted are .mp4, .gif and .webp.")
     path = check_new_file("The film", path, overwrite)
     seed, number = SEED.read("seed", seed), SEED.read("number", number)
-    agent = agent.living_in(morphology, simulator)
-    frames_per_second = agent.task.frames_per_second
-    if frames_per_second is None:
-        raise UsageError(f"Task {agent.task.name!r} cannot be filmed: its environment makes no pictures (rgb_array).")
-    panels_of(agent.network)
-    variant = perturbations_for(perturb, agent.task, agent.network)
-    life = life_of(0, number, seed, Stream.EVALUATION, body=agent.body)
-    genes = agent.genome[: agent.network.synaptic_parameters]
-    fitness, steps = 0.0, 0
-    pool = Workers(agent.configuration, 1, render=True, variants=[variant])
-    with pool as workers, _encoding(path, frames_per_second) as frames:
-        page: Page | None = None
-        for moment in workers.record(agent.genome, life):
-            if moment.step != steps:
-                raise RunError("The worker that lived the life died in the middle of it; try again.")
-            fitness += moment.reward
-            steps += 1
-            assert moment.frame is not None
-            if page is None:
-                page = Page(agent, moment.frame.shape[:2])
-            frames.write(page.draw(moment.frame, moment.weights, steps, fitness).data)
-    return Outcome(life.member, life.number, fitness, steps, float(np.mean(genes**2)))
+    if not 0 < len(agents) <= MOST_LIVES:
+        raise UsageError(f"{len(agents)} lives are to be filmed side by side; there is room for 1 to {MOST_LIVES}.")
+    lanes = [_Lane(agent, number, seed, perturb, len(agents)) for agent in agents]
+    rates = {agent.task.frames_per_second for agent in agents}
+    if len(rates) > 1:
+        raise UsageError("The agents' worlds do not go at one speed, so their lives cannot be filmed side by side.")
+    frames_per_second = rates.pop()
+    assert frames_per_second is not None
+    sheet = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+    width = WIDTH // len(lanes)
+    with contextlib.ExitStack() as pools:
+        # Before the file is begun, so that a failure to start leaves nothing.
+        living = [lane.moments(pools.enter_context(lane.workers())) for lane in lanes]
+        frames = pools.enter_context(_encoding(path, frames_per_second))
+        while True:
+            drawn = [lane.draw(next(moments, None)) for lane, moments in zip(lanes, living, strict=True)]
+            if not any(goes_on for _, goes_on in drawn):
+                break
+            for i, (picture, _) in enumerate(drawn):
+                if picture is not None:
+                    sheet[:, i * width : i * width + width] = picture
+            frames.write(sheet.data)
+    return [lane.outcome for lane in lanes]
+
+
+class _Lane:
+    """One of the lives that are filmed: what it came to so far, and its page."""
+
+    def __init__(
+        self, agent: Agent, number: int, seed: int, perturb: Sequence[str | Perturbation], beside: int
+    ) -> None:
+        if agent.task.frames_per_second is None:
+            raise UsageError(
+                f"Task {agent.task.name!r} cannot be filmed: its environment makes no pictures (rgb_array)."
+            )
+        self._agent, self._beside = agent, beside
+        self._box = Box(WIDTH // beside, beside == 1)
+        panels_of(agent.network, self._box)
+        self._variant = perturbations_for(perturb, agent.task, agent.network)
+        self._life = life_of(0, number, seed, Stream.EVALUATION, body=agent.body)
+        self._page: Page | None = None
+        self._fitness, self._steps = 0.0, 0
+
+    def workers(self) -> Workers:
+        return Workers(self._agent.configuration, 1, render=True, variants=[self._variant])
+
+    def moments(self, workers: Workers) -> Iterator[Moment]:
+        return workers.record(self._agent.genome, self._life)
+
+    def draw(self, moment: Moment | None) -> tuple[np.ndarray | None, bool]:
+        """The lane after a moment, None where nothing of it changes any more; and whether the life goes on."""
+        if moment is None:
+            ended = None if self._page is None else self._page.end()
+            return ended, False
+        if moment.step != self._steps:
+            raise RunError("The worker that lived the life died in the middle of it; try again.")
+        self._fitness += moment.reward
+        self._steps += 1
+        assert moment.frame is not None
+        if self._page is None:
+            self._page = Page(self._agent, moment.frame.shape[:2], self._box, self._variant)
+        return self._page.draw(moment, self._fitness), True
+
+    @property
+    def outcome(self) -> Outcome:
+        genes = self._agent.genome[: self._agent.network.synaptic_parameters]
+        return Outcome(self._life.member, self._life.number, self._fitness, self._steps, float(np.mean(genes**2)))
 
 
 @contextlib.contextmanager
@@ -169,6 +252,16 @@ class Panel:
         high, low = blocks.max(axis=(1, 3)), blocks.min(axis=(1, 3))
         return np.where(high >= -low, high, low)
 
+    def line(self, activities: np.ndarray) -> np.ndarray:
+        """What is shown of the activities on one side of the weights."""
+        if self.block == 1:
+            return activities
+        padded = np.zeros(math.ceil(len(activities) / self.block) * self.block, activities.dtype)
+        padded[: len(activities)] = activities
+        blocks = padded.reshape(-1, self.block)
+        high, low = blocks.max(axis=1), blocks.min(axis=1)
+        return np.where(high >= -low, high, low)
+
     def size(self, layer: tuple[int, int]) -> tuple[int, int]:
         """(height, width) in pixels of a layer (inputs, outputs)."""
         down, across = layer if self.turned else layer[::-1]
@@ -192,9 +285,46 @@ def lay_out(layers: Sequence[tuple[int, int]], width: int, height: int) -> list[
     raise UsageError(f"A network of {len(layers)} layers cannot be filmed: no more than some {8 * columns} have room.")
 
 
-def panels_of(network: Network) -> list[Panel]:
+@dataclass(frozen=True)
+class Box:
+    """Where the parts of a page lie: beside each other where a life has the film for itself, else one below the other.
+
+    All in pixels; tops are from the page's own.
+    """
+
+    width: int
+    alone: bool
+
+    @property
+    def picture(self) -> tuple[int, int]:
+        """The (height, width) at most of the world's picture, which begins at (TOP, MARGIN)."""
+        if self.alone:
+            return HEIGHT - TOP - COUNTER_HEIGHT - TRACE_HEIGHT - MARGIN, PICTURE_WIDTH
+        return 240, self.width - 2 * MARGIN
+
+    @property
+    def text_width(self) -> int:
+        """Of the counter and the reward's trace, below the picture."""
+        return self.picture[1]
+
+    def weights(self, picture: int) -> tuple[int, int]:
+        """(top, left) of the weights, below a picture so high where lives are side by side."""
+        if self.alone:
+            return TOP, WIDTH - MARGIN - WEIGHTS_WIDTH
+        return TOP + 240 + COUNTER_HEIGHT + TRACE_HEIGHT, MARGIN
+
+    @property
+    def weights_size(self) -> tuple[int, int]:
+        """(height, width) that the weights have."""
+        top, _ = self.weights(0)
+        width = WEIGHTS_WIDTH if self.alone else self.width - 2 * MARGIN
+        return HEIGHT - top - KEY_HEIGHT - MARGIN, width
+
+
+def panels_of(network: Network, box: Box) -> list[Panel]:
     """Where a network's layers are drawn on a page; raises UsageError where there is no room for all."""
-    return lay_out(network.layers, WEIGHTS_WIDTH, HEIGHT - TOP - KEY_HEIGHT - MARGIN)
+    height, width = box.weights_size
+    return lay_out(network.layers, width, height)
 
 
 def _column(layers: Sequence[tuple[int, int]], width: int, height: int) -> tuple[list[Panel], int]:
@@ -219,71 +349,117 @@ def _column(layers: Sequence[tuple[int, int]], width: int, height: int) -> tuple
 
 
 class Page:
-    """What every frame of a film is drawn on."""
+    """What every frame of a life is drawn on."""
 
-    def __init__(self, agent: Agent, picture: tuple[int, int]) -> None:
+    def __init__(
+        self, agent: Agent, picture: tuple[int, int], box: Box | None = None, perturbations: Perturbations = ()
+    ) -> None:
         """``picture``: (height, width) of what the world renders."""
         network = agent.network
-        self._bounded = network.normaliser in BOUNDED and network.rule is not None
+        self._box = box = box or Box(WIDTH, True)
         self._layers = network.layers
-        self._panels = panels_of(network)
-        self._picture = _fitted(picture, HEIGHT - TOP - COUNTER_HEIGHT - MARGIN, PICTURE_WIDTH)
-        self._counter_top = TOP + self._picture[0] + MARGIN // 2
-        self._font = _font(22)
-        sheet = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
+        self._panels = panels_of(network, box)
+        self._picture = _fitted(picture, *box.picture)
+        self._picture_left = MARGIN + (box.picture[1] - self._picture[1]) // 2
+        self._counter_top = TOP + (self._picture[0] if box.alone else box.picture[0]) + MARGIN // 2
+        self._weights_top, self._weights_left = box.weights(self._picture[0])
+        self._perturbations = perturbations
+        self._trace = _Trace(box.text_width, agent.task.longest, perturbations)
+        self._bounded = network.normaliser in BOUNDED and network.rule is not None
+        self._weight_colours, self._activity_colours = _table(COLOURS, self._scaled), _table(ACTIVE, lambda x: x)
+        self._font = _font(22 if box.alone else 17)
+        self._said = (0, 0.0)
+        sheet = Image.new("RGB", (box.width, HEIGHT), PAPER)
         draw = ImageDraw.Draw(sheet)
         self._draw_title(draw, agent)
-        height, width = self._picture
-        left = MARGIN + (PICTURE_WIDTH - width) // 2
-        draw.rectangle((left - 1, TOP - 1, left + width, TOP + height), outline=LINE)
+        self._outline(draw, TOP, self._picture_left, self._picture)
         for i, (panel, layer) in enumerate(zip(self._panels, self._layers, strict=True)):
             self._draw_label(draw, i, panel, layer)
         self._draw_key(draw)
         self._sheet = np.array(sheet)
 
-    def draw(self, picture: np.ndarray, weights: Sequence[np.ndarray], step: int, reward: float) -> np.ndarray:
-        """A frame, uint8 [HEIGHT, WIDTH, 3]; it is overwritten by the next."""
+    def draw(self, moment: Moment, reward: float) -> np.ndarray:
+        """The page, uint8 [HEIGHT, width, 3], with the ``reward`` so far; it is overwritten by the next."""
+        assert moment.frame is not None
         height, width = self._picture
-        left = MARGIN + (PICTURE_WIDTH - width) // 2
-        self._sheet[TOP : TOP + height, left : left + width] = _resized(picture, height, width)
-        counter = self._sheet[self._counter_top : self._counter_top + COUNTER_HEIGHT, MARGIN : MARGIN + PICTURE_WIDTH]
-        counter[:] = self._counter(step, reward)
-        for panel, layer, values in zip(self._panels, self._layers, weights, strict=True):
-            height, width = panel.size(layer)
-            top, left = TOP + panel.top, WIDTH - MARGIN - WEIGHTS_WIDTH + panel.left
-            self._sheet[top : top + height, left : left + width] = self._coloured(panel, values)
+        self._put(TOP, self._picture_left, _resized(moment.frame, height, width))
+        self._said = moment.step + 1, reward
+        self._trace.add(moment.reward)
+        self._tell(self._struck(moment.step))
+        top, left = self._weights_top, self._weights_left
+        ends = pairwise(moment.activities)
+        for panel, weights, (pre, post) in zip(self._panels, moment.weights, ends, strict=True):
+            shown = self._weight_colours[_bits(panel.shown(weights))]
+            down, across = panel.cell
+            self._put(top + panel.top, left + panel.left, shown.repeat(down, axis=0).repeat(across, axis=1))
+            over, beside = (post, pre) if panel.turned else (pre, post)
+            row = self._activity_colours[_bits(panel.line(over))].repeat(across, axis=0)
+            column = self._activity_colours[_bits(panel.line(beside))].repeat(down, axis=0)
+            self._put(top + panel.top - STRIP - 2, left + panel.left, np.broadcast_to(row, (STRIP, *row.shape)))
+            self._put(
+                top + panel.top,
+                left + panel.left - STRIP - 2,
+                np.broadcast_to(column[:, None], (len(column), STRIP, 3)),
+            )
         return self._sheet
 
-    def _coloured(self, panel: Panel, weights: np.ndarray) -> np.ndarray:
-        shown = panel.shown(weights)
+    def end(self) -> np.ndarray:
+        """The page of a life that has ended while others go on."""
+        self._tell("ended")
+        return self._sheet
+
+    def _put(self, top: int, left: int, pixels: np.ndarray) -> None:
+        self._sheet[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+
+    def _tell(self, struck: str) -> None:
+        """The counter and the reward's trace; what has struck the life, in a frame around its picture."""
+        width = self._box.text_width
+        strip = Image.new("RGB", (width, COUNTER_HEIGHT), PAPER)
+        draw = ImageDraw.Draw(strip)
+        step, reward = self._said
+        draw.text((0, 4), f"step {step}", INK, self._font)
+        draw.text((width // 2, 4), struck, STRUCK, self._font, anchor="ma")
+        draw.text((width, 4), f"reward {reward:,.1f}".replace("-", "−"), INK, self._font, anchor="ra")
+        self._put(self._counter_top, MARGIN, np.asarray(strip))
+        self._put(self._counter_top + COUNTER_HEIGHT, MARGIN, self._trace.draw())
+        colour = STRUCK if struck and struck != "ended" else PAPER
+        height, wide = self._picture
+        # Between the outline and what is around it.
+        for top, left, down, across in (
+            (TOP - 4, self._picture_left - 4, 3, wide + 8),
+            (TOP + height + 1, self._picture_left - 4, 3, wide + 8),
+            (TOP - 4, self._picture_left - 4, height + 8, 3),
+            (TOP - 4, self._picture_left + wide + 1, height + 8, 3),
+        ):
+            self._sheet[top : top + down, left : left + across] = colour
+
+    def _struck(self, step: int) -> str:
+        """The perturbations that act at a step, or did so just now."""
+        now = [its for its in self._perturbations if its.begin <= step < max(its.end, its.begin + AFTERGLOW)]
+        # What lasts for ever is news for a while only.
+        return ", ".join(its.kind.name.rpartition("/")[2] for its in now if its.end < FOREVER or step < its.begin + 200)
+
+    def _scaled(self, size: np.ndarray) -> np.ndarray:
         # One fixed scale for the whole film. Normalised weights are small but for a few, hence the root; weights that
         # nothing holds grow a thousandfold in a life, hence the logarithm.
-        size = np.abs(shown)
-        scaled = np.sqrt(size) if self._bounded else np.log1p(10 * size) / np.log1p(1e4)
-        index = np.nan_to_num(127.5 + 127.5 * np.copysign(np.minimum(scaled, 1), shown), nan=127.5).astype(np.uint8)
-        down, across = panel.cell
-        return COLOURS[index].repeat(down, axis=0).repeat(across, axis=1)
+        return np.sqrt(size) if self._bounded else np.log1p(10 * size) / np.log1p(1e4)
 
-    def _counter(self, step: int, reward: float) -> np.ndarray:
-        strip = Image.new("RGB", (PICTURE_WIDTH, COUNTER_HEIGHT), PAPER)
-        draw = ImageDraw.Draw(strip)
-        draw.text((0, 4), f"step {step}", INK, self._font)
-        draw.text((PICTURE_WIDTH, 4), f"reward {reward:,.1f}".replace("-", "−"), INK, self._font, anchor="ra")
-        return np.asarray(strip)
+    def _outline(self, draw: ImageDraw.ImageDraw, top: int, left: int, size: tuple[int, int]) -> None:
+        draw.rectangle((left - 1, top - 1, left + size[1], top + size[0]), outline=LINE)
 
     def _draw_title(self, draw: ImageDraw.ImageDraw, agent: Agent) -> None:
         title, bold = agent.configuration.task.removeprefix("gymnasium:"), _font(26, bold=True)
         draw.text((MARGIN, MARGIN - 4), title, INK, bold)
         draw.text((MARGIN + bold.getlength(title) + 16, MARGIN + 5), agent.body, FAINT, _font(17))
-        draw.text((MARGIN, MARGIN + 36), _subtitle(agent.network), FAINT, _font(17))
+        draw.text((MARGIN, MARGIN + 36), _subtitle(agent.network), FAINT, _font(17 if self._box.alone else 13))
 
     def _draw_label(self, draw: ImageDraw.ImageDraw, i: int, panel: Panel, layer: tuple[int, int]) -> None:
-        left, top = WIDTH - MARGIN - WEIGHTS_WIDTH + panel.left, TOP + panel.top
+        left, top = self._weights_left + panel.left, self._weights_top + panel.top
         height, width = panel.size(layer)
-        draw.rectangle((left - 1, top - 1, left + width, top + height), outline=LINE)
+        self._outline(draw, top, left, (height, width))
         inputs, outputs = layer
         name = f"layer {i + 1}   {inputs} → {outputs}"
-        baseline = top - 8
+        baseline = top - STRIP - 8
         draw.text((left, baseline), name, INK, _font(16), anchor="ls")
         used = _font(16).getlength(name) + MARGIN
         across = "outputs" if panel.turned else "inputs"
@@ -294,15 +470,95 @@ class Page:
             draw.text((left + width, baseline), note, FAINT, _font(13), anchor="rs")
 
     def _draw_key(self, draw: ImageDraw.ImageDraw) -> None:
-        """The bar of colours and what they mean."""
-        right, top, width = WIDTH - MARGIN - 16, HEIGHT - MARGIN - 34, 256
-        for i, colour in enumerate(COLOURS.tolist()):
-            draw.line((right - width + i, top, right - width + i, top + 12), tuple(colour))
-        draw.rectangle((right - width - 1, top - 1, right, top + 13), outline=LINE)
+        """The bars of colours and what they mean."""
+        top, width = HEIGHT - MARGIN - 34, 200 if self._box.width > 500 else 110
         ticks = ("−1", "−¼", "0", "¼", "1") if self._bounded else ("−1000", "−10", "0", "10", "1000")
+        right = self._box.width - MARGIN - 16
+        self._draw_bar(draw, top, right, width, COLOURS, ticks, "weight")
+        if self._box.width > 400:
+            self._draw_bar(draw, top, right - width - 100, width // 2, ACTIVE, ("−1", "0", "1"), "activity")
+
+    def _draw_bar(
+        self,
+        draw: ImageDraw.ImageDraw,
+        top: int,
+        right: int,
+        width: int,
+        colours: np.ndarray,
+        ticks: Sequence[str],
+        name: str,
+    ) -> None:
+        for i in range(width):
+            colour = tuple(colours[i * 256 // width].tolist())
+            draw.line((right - width + i, top, right - width + i, top + 12), colour)
+        draw.rectangle((right - width - 1, top - 1, right, top + 13), outline=LINE)
         for i, text in enumerate(ticks):
-            draw.text((right - width + i * width / 4, top + 18), text, FAINT, _font(13), anchor="ma")
-        draw.text((right - width - 24, top + 6), "weight", FAINT, _font(13), anchor="rm")
+            draw.text((right - width + i * width / (len(ticks) - 1), top + 18), text, FAINT, _font(13), anchor="ma")
+        draw.text((right - width - 12, top + 6), name, FAINT, _font(13), anchor="rm")
+
+
+class _Trace:
+    """The moving reward of a life as a line, from left to right; marks where perturbations begin."""
+
+    def __init__(self, width: int, longest: int | None, perturbations: Perturbations) -> None:
+        self._width, self._perturbations = width, perturbations
+        self._steps = min(longest or SHOWN_STEPS, 2 * SHOWN_STEPS)
+        """that are shown at once: the newest, where the life has more"""
+        self._rewards: list[float] = []
+        self._total = 0.0
+        self._means: list[float] = []
+
+    def add(self, reward: float) -> None:
+        self._rewards.append(reward if math.isfinite(reward) else 0.0)
+        self._total += self._rewards[-1]
+        if len(self._rewards) > WINDOW:
+            self._total -= self._rewards[-WINDOW - 1]
+        self._means.append(self._total / min(len(self._rewards), WINDOW))
+
+    def draw(self) -> np.ndarray:
+        """uint8 [TRACE_HEIGHT, width, 3]."""
+        strip = Image.new("RGB", (self._width, TRACE_HEIGHT), PAPER)
+        draw = ImageDraw.Draw(strip)
+        first = max(0, len(self._means) - self._steps)
+        # A mean of few steps is none: the first would set the scale.
+        shown = np.array(self._means[max(first, WINDOW - 1) :])
+        low, high = (min(0.0, float(shown.min())), max(0.0, float(shown.max()))) if len(shown) else (0.0, 0.0)
+        high = max(high, low + 1e-6)
+        top, bottom = 20, TRACE_HEIGHT - 8
+
+        def across(step: float) -> float:
+            return (step - first) * (self._width - 1) / max(self._steps - 1, 1)
+
+        for its in self._perturbations:
+            if first <= its.begin < first + self._steps:
+                x = across(its.begin)
+                if its.begin + 1 < its.end < FOREVER:
+                    draw.rectangle((x, top, across(its.end), bottom), fill=SHADE)
+                draw.line((x, top - 4, x, bottom), STRUCK, 2)
+        zero = bottom - (0 - low) / (high - low) * (bottom - top)
+        draw.line((0, zero, self._width, zero), LINE)
+        draw.text((0, 0), f"reward a step, mean of {WINDOW}", FAINT, _font(13))
+        if len(shown) > 1:
+            draw.text((self._width, 0), f"{low:.3g} … {high:.3g}".replace("-", "−"), FAINT, _font(13), anchor="ra")
+            x = across(np.arange(len(self._means) - len(shown), len(self._means)))  # type: ignore[arg-type]
+            y = bottom - (shown - low) / (high - low) * (bottom - top)
+            draw.line([*np.stack([x, y], 1).ravel().tolist()], BLUE, 2)
+        return np.asarray(strip)
+
+
+def _bits(values: np.ndarray) -> np.ndarray:
+    """The bits of numbers rounded to float16, by which tables are read."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float16).view(np.uint16)
+
+
+def _table(colours: np.ndarray, scaled: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The colour of every float16, by its bits: uint8 [65536, 3]; ``scaled`` gives sizes from 0 to 1."""
+    values = np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        scale = np.minimum(scaled(np.abs(values)), 1)
+        index = np.nan_to_num(127.5 + 127.5 * np.copysign(scale, values), nan=127.5)
+    return colours[index.astype(np.uint8)]
 
 
 def _subtitle(network: Network) -> str:

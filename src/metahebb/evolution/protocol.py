@@ -17,7 +17,7 @@ A worker that cannot go on says ``failed``, and all say ``beat`` every second (`
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -26,6 +26,7 @@ from metahebb.configuration import Configuration, configuration_from_json
 from metahebb.evolution.messages import Message
 from metahebb.evolution.populations import FilterScale, MirroredPopulation
 from metahebb.lifetimes.lives import Life, Outcome
+from metahebb.lifetimes.recorder import Rows, To
 from metahebb.lifetimes.slots import Moment
 from metahebb.perturbations import Perturbation
 
@@ -41,10 +42,12 @@ __all__ = [
     "read_lived",
     "read_moment",
     "read_population",
+    "read_ready",
     "read_record",
     "read_start",
     "read_sum",
     "read_summed",
+    "ready_message",
     "record_message",
     "start_message",
     "sum_message",
@@ -65,6 +68,8 @@ class Start(NamedTuple):
     """what may disturb lives (``Life.variant``)"""
     keep_rewards: bool = False
     """whether outcomes have the reward of each step"""
+    record: To | None = None
+    """where lives are recorded; None where they are not"""
 
 
 def start_message(start: Start) -> Message:
@@ -78,7 +83,19 @@ def read_start(message: Message) -> Start:
     """What a ``start`` says; variants are texts, since only the world knows all kinds of perturbations."""
     configuration = configuration_from_json(message.fields["configuration"], "the parent's message")
     variants = tuple(tuple(variant) for variant in message.fields["variants"])
-    return Start(**{**message.fields, "configuration": configuration, "variants": variants})
+    record = None if message.fields["record"] is None else To(*message.fields["record"])
+    return Start(**{**message.fields, "configuration": configuration, "variants": variants, "record": record})
+
+
+def ready_message(slots: int, recorded: Mapping[str, Rows]) -> Message:
+    """That a worker is ready: how many slots it has, and the arrays that it records."""
+    return Message("ready", {"slots": slots, "recorded": recorded})
+
+
+def read_ready(message: Message) -> tuple[int, dict[str, Rows]]:
+    """(slots, recorded arrays) of a ``ready``."""
+    recorded = {name: Rows(tuple(shape), *rest) for name, (shape, *rest) in message.fields["recorded"].items()}
+    return message.fields["slots"], recorded
 
 
 def population_message(population: MirroredPopulation) -> Message:

@@ -21,6 +21,7 @@ from metahebb.evolution.protocol import (
     read_record,
     read_start,
     read_sum,
+    ready_message,
     summed_message,
 )
 from metahebb.evolution.supervision import LIVING, Work
@@ -54,13 +55,13 @@ class _Server:
         network = network_of(start.configuration, task)
         world = task.make_world(task.slots, start.render)
         variants = [tuple(parse_perturbation(text, world.conditions) for text in variant) for variant in start.variants]
-        self._slots = make_slots(network, task, world, variants, start.keep_rewards)
+        self._slots = make_slots(network, task, world, variants, start.keep_rewards, start.record)
         work.steps, work.seeds = lambda: self._slots.steps, lambda: self._slots.seeds
         self._render = start.render
         self._answer = answer
         self._population: MirroredPopulation | None = None
         self._waiting: collections.deque[tuple[Life, np.ndarray | None]] = collections.deque()
-        answer(Message("ready", {"slots": task.slots}))
+        answer(ready_message(task.slots, self._slots.recorded))
 
     @property
     def idle(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 
 from metahebb.agents import Agent
-from metahebb.analysis.figures import draw_curve
+from metahebb.analysis.figures.run_curve import draw_curve
 from metahebb.assembly import network_of, task_of
 from metahebb.configuration import Configuration
 from metahebb.errors import RunError

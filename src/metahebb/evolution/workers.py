@@ -19,7 +19,7 @@ import math
 import os
 import queue
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -41,6 +41,7 @@ from metahebb.evolution.protocol import (
     population_message,
     read_lived,
     read_moment,
+    read_ready,
     record_message,
     start_message,
     sum_message,
@@ -50,6 +51,7 @@ from metahebb.evolution.sites import JOINED, Channel, Site, Staff
 from metahebb.evolution.supervision import LOOK
 from metahebb.files import reason_of
 from metahebb.lifetimes.lives import Life, Outcome
+from metahebb.lifetimes.recorder import Rows, To
 from metahebb.lifetimes.slots import Moment
 from metahebb.perturbations import Perturbations
 from metahebb.worlds import TracedWorld
@@ -200,6 +202,7 @@ class Workers:
 
     By default one per core, or on an accelerator so many that some begin lives while another advances its own.
     ``variants`` are what may disturb lives (``Life.variant``); with ``keep_rewards`` outcomes have each step's reward.
+    ``record`` says where lives are recorded.
     ``cluster`` is the address of a Ray cluster (see ``metahebb.evolution.cluster``).
     """
 
@@ -211,9 +214,12 @@ class Workers:
         render: bool = False,
         variants: Sequence[Perturbations] = ((),),
         keep_rewards: bool = False,
+        record: To | None = None,
         cluster: str | None = None,
     ) -> None:
         self.restarts = 0
+        self.recorded: Mapping[str, Rows] = {}
+        """the arrays that are recorded, by name, once a worker is ready"""
         self.deadline = math.inf
         """when to give up waiting for the workers, by the monotonic clock: whoever waits then gets OutOfTimeError"""
         self._looked = self._looked_for_late = time.monotonic()
@@ -235,7 +241,7 @@ class Workers:
         channels = self._site.open(lambda *said: self._inbox.put(said), self._log_output)
         # An accelerator advances all lives at once, a core as many as suit its caches.
         slots = math.ceil(configuration.population / len(channels)) if self._site.accelerated else None
-        self._start = start_message(Start(configuration, render, slots, variants, keep_rewards))
+        self._start = start_message(Start(configuration, render, slots, variants, keep_rewards, record))
         for channel in channels:
             self._welcome(channel)
 
@@ -391,7 +397,7 @@ class Workers:
         if message is None:
             self._replace(worker)
         elif message.kind == "ready":
-            worker.ready, worker.slots = True, message.fields["slots"]
+            worker.ready, (worker.slots, self.recorded) = True, read_ready(message)
             self._failed_starts = 0
             self._load(worker, 0)
         elif message.kind == "failed":

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from metahebb.errors import UsageError
 from metahebb.lifetimes.host import HostSlots
+from metahebb.lifetimes.recorder import To
 from metahebb.lifetimes.slots import Slots
 from metahebb.lifetimes.traced import TracedSlots
 from metahebb.networks import Network
@@ -22,16 +23,17 @@ def make_slots(
     world: HostWorld | TracedWorld,
     variants: Sequence[Perturbations] = ((),),
     keep_rewards: bool = False,
+    record: To | None = None,
 ) -> Slots:
     """The slots for a kind of world; raises UsageError for what is of neither.
 
     ``variants`` are what may disturb lives: ``Life.variant`` says which. With ``keep_rewards`` outcomes have the reward
-    of each step.
+    of each step; ``record`` says where lives are recorded.
     """
     if isinstance(world, TracedWorld):
-        return TracedSlots(network, task, world, variants, keep_rewards)
+        return TracedSlots(network, task, world, variants, keep_rewards, record)
     if isinstance(world, HostWorld):
-        return HostSlots(network, task, world, variants, keep_rewards)
+        return HostSlots(network, task, world, variants, keep_rewards, record)
     raise UsageError(
         f"Task {task.name!r} made a world of class {type(world).__name__}, which is neither a HostWorld nor a "
         "TracedWorld of metahebb.worlds: derive it from one of them."

@@ -10,8 +10,9 @@ import jax
 import numpy as np
 
 from metahebb.lifetimes.lives import OBSERVATION, REWARD, Life, Outcome
+from metahebb.lifetimes.recorder import To
 from metahebb.lifetimes.slots import Alone, Slots, compiler_options, normal_in
-from metahebb.lifetimes.step import Step, step
+from metahebb.lifetimes.step import Look, Step, seen_by, step
 from metahebb.networks import Network, Plasticity, State
 from metahebb.perturbations import UNDISTURBED, Disturbed, Perturbations, Program
 from metahebb.readouts import Readout
@@ -36,8 +37,9 @@ class HostSlots(Slots):
         world: HostWorld,
         variants: Sequence[Perturbations] = ((),),
         keep_rewards: bool = False,
+        record: To | None = None,
     ) -> None:
-        super().__init__(network, task, variants, keep_rewards)
+        super().__init__(network, task, variants, keep_rewards, record)
         self._world = world
         self._compiled = functools.partial(_compiled_step, network, task.readout, normal_in(world))
         self._conditions = [dict[str, float]() for _ in range(task.slots)]
@@ -45,6 +47,7 @@ class HostSlots(Slots):
         kept = space.dtype in (np.uint8, np.int64)
         self._observation = np.zeros((task.slots, *(space.shape or ())), space.dtype if kept else np.float32)
         self._disturb(self._observation[0])
+        self._make_recorder(self._observation)
 
     def _begin(self, slot: int, life: Life) -> None:
         self._observation[slot] = self._world.reset(slot, life.world, life.body)
@@ -53,28 +56,29 @@ class HostSlots(Slots):
     def advance(self) -> list[Outcome]:
         living = self.living
         for _ in range(self.STRETCH if len(living) else 0):
-            _, _, ended = self._live_a_step(living, recorded=False)
+            _, _, ended = self._live_a_step(living, Look.NOTHING if self._recorder is None else Look.SIGNALS)
             if len(ended):
                 return [self._end(int(slot)) for slot in ended]
         return []
 
     def _live_alone(self, slot: int) -> Alone:
-        lived, rewards, ended = self._live_a_step(np.array([slot]), recorded=True)
+        lived, rewards, ended = self._live_a_step(np.array([slot]), Look.ALL)
         assert lived.seen is not None
         return Alone(lived.seen, float(rewards[0]), bool(len(ended)))
 
     def _picture(self, slot: int) -> np.ndarray:
         return self._world.render(slot)
 
-    def _live_a_step(self, living: np.ndarray, recorded: bool) -> tuple[Step, np.ndarray, np.ndarray]:
+    def _live_a_step(self, living: np.ndarray, look: Look) -> tuple[Step, np.ndarray, np.ndarray]:
         """Step all networks, and the worlds of the ``living`` slots; the rewards of these, and those that ended.
 
         A life whose outputs are not finite ends without a step of its world, and its reward is NaN.
         """
         self._look_for_faults(living)
+        self._record_weights(living)
         self._sense(living, self._observation[living])
         perturbed = self._perturbed(living, 1)
-        compiled = self._compiled(self._program if perturbed else UNDISTURBED, recorded)
+        compiled = self._compiled(self._program if perturbed else UNDISTURBED, look)
         disturbed = self._disturbed if perturbed else None
         lived = compiled(self._plasticity, self._state, self._observation, disturbed)
         self._state = lived.state
@@ -93,6 +97,10 @@ class HostSlots(Slots):
                     self._fault[slot] = REWARD
                 rewards[finite] = np.where(endless, np.nan, rewards[finite])
                 ended = np.union1d(ended, acting[over])
+        if self._recorder is not None and lived.seen is not None:
+            seen = jax.tree.map(lambda leaf: np.asarray(leaf)[None], lived.seen)
+            for slot, reward in zip(living.tolist(), rewards, strict=True):
+                self._record_steps(slot, seen, reward[None])
         self._fitness[living] += rewards
         self._age[living] += 1
         if self._rewards is not None:
@@ -133,10 +141,10 @@ _Conditions: TypeAlias = tuple[tuple[str, float], ...]
 
 @functools.lru_cache(maxsize=16)
 def _compiled_step(
-    network: Network, readout: Readout, conditions: _Conditions, program: Program, recorded: bool
+    network: Network, readout: Readout, conditions: _Conditions, program: Program, look: Look
 ) -> _CompiledStep:
     def one_step(plasticity: Plasticity, state: State, observation: jax.Array, disturbed: Disturbed | None) -> Step:
         lived = step(network, readout, plasticity, state, observation, program, disturbed, dict(conditions))
-        return lived if recorded else lived._replace(seen=None)
+        return lived._replace(seen=seen_by(look, lived.seen))
 
-    return jax.jit(one_step, donate_argnums=() if recorded else 1, compiler_options=dict(compiler_options()))
+    return jax.jit(one_step, donate_argnums=() if look is Look.ALL else 1, compiler_options=dict(compiler_options()))

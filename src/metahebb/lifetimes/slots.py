@@ -10,14 +10,15 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from metahebb.lifetimes.lives import NETWORK, Life, Outcome
-from metahebb.lifetimes.step import Seen
+from metahebb.lifetimes.recorder import Recorder, Rows, To, rows_of
+from metahebb.lifetimes.step import Seen, step
 from metahebb.networks import Network, Plasticity, State
 from metahebb.perturbations import Disturbed, Perturbations, Program
 from metahebb.tasks import Task
@@ -66,8 +67,11 @@ class Slots(ABC):
         task: Task,
         variants: Sequence[Perturbations] = ((),),
         keep_rewards: bool = False,
+        record: To | None = None,
     ) -> None:
-        self._network = network
+        self._network, self._task = network, task
+        self._record = record
+        self._recorder: Recorder | None = None
         self._program = Program.of(variants)
         self._variants = [self._program.of_variant(variant) for variant in variants]
         self._disturbed: Disturbed | None = None
@@ -113,6 +117,8 @@ class Slots(ABC):
     def _take(self, slot: int, genome: np.ndarray, life: Life) -> None:
         """The slot is the life's from now on."""
         self._lives[slot] = life
+        if self._recorder is not None:
+            self._recorder.begin(life)
         if self._disturbed is not None:
             row = (np.array(life.key, np.uint32), *self._variants[life.variant])
             for leaf, values in zip(self._disturbed[:5], row, strict=True):
@@ -147,7 +153,7 @@ class Slots(ABC):
         try:
             while not over:
                 age, lived = int(self._age[slot]), self._live_alone(slot)
-                seen = jax.tree.map(lambda leaf: np.asarray(leaf[slot]), lived.seen)
+                seen = jax.tree.map(lambda leaf: np.asarray(leaf)[slot], lived.seen)
                 picture = self._picture(slot) if render else None
                 weights = tuple(layer.weights for layer in seen.acted.layers)
                 yield Moment(age, lived.reward, seen.observation, seen.action, seen.activities, weights, picture)
@@ -172,6 +178,8 @@ class Slots(ABC):
         life = self._lives[slot]
         assert life is not None
         self._lives[slot] = None
+        if self._recorder is not None:
+            self._recorder.end(life)
         fitness, age, mean_square = self._fitness[slot], self._age[slot], self._mean_square[slot]
         rewards = None
         if self._rewards is not None:
@@ -195,6 +203,42 @@ class Slots(ABC):
         begun = np.asarray(self._disturbed.begin)[living] < age + steps
         return bool((begun & (np.asarray(self._disturbed.end)[living] > age)).any())
 
+    @property
+    def recorded(self) -> Mapping[str, Rows]:
+        """The arrays that are recorded, by name; none where nothing is."""
+        return {} if self._recorder is None else self._recorder.arrays
+
+    def _make_recorder(self, observation: np.ndarray | jax.Array) -> None:
+        """Make ready for recording, where that is wanted; ``observation`` [slots, …] are the lives'."""
+        if self._record is None:
+            return
+        live = functools.partial(step, self._network, self._task.readout)
+        seen = jax.eval_shape(live, self._plasticity, self._state, observation).seen
+        assert seen is not None
+        rows = {name: (leaf.shape[1:], leaf.dtype) for name, leaf in _signals(seen).items()}
+        rows["rewards"] = (), np.dtype(np.float32)
+        rows |= {f"weights_{i}": (layer, np.dtype(np.float32)) for i, layer in enumerate(self._network.layers)}
+        self._recorder = Recorder(self._record, rows_of(rows, self._record))
+        self._weigh = _compiled_weigh(self._network, self._program, self._record.float16)
+
+    def _record_weights(self, living: np.ndarray) -> None:
+        """Record the weights with which the ``living`` are about to act, where it is time for them."""
+        if self._recorder is None:
+            return
+        for slot in living[self._age[living] % self._recorder.every == 0].tolist():
+            life = self._lives[slot]
+            assert life is not None
+            disturbed = None if self._disturbed is None else self._disturbed._replace(memory=())
+            self._recorder.weights(life, [np.asarray(w) for w in self._weigh(self._state, disturbed, np.int32(slot))])
+
+    def _record_steps(self, slot: int, seen: Seen, rewards: np.ndarray) -> None:
+        """Record the next steps of a life: rewards [steps], and at least so many [steps, lives, …] of what is seen."""
+        life = self._lives[slot]
+        assert self._recorder is not None
+        assert life is not None
+        signals = {name: leaf[: len(rewards), slot] for name, leaf in _signals(seen).items()}
+        self._recorder.steps(life, {**signals, "rewards": rewards})
+
     def _sense(self, slots: np.ndarray | int, observations: np.ndarray) -> None:
         """Add a step's observations of some slots, or one slot's of some steps, [slots or steps, …], to their sums."""
         if self._sensed is not None:
@@ -205,6 +249,29 @@ class Slots(ABC):
     def _keep(self, slot: int, rewards: np.ndarray) -> None:
         if self._rewards is not None:
             self._rewards[slot].append(np.asarray(rewards, np.float32))
+
+
+def _signals(seen: Seen) -> dict[str, Any]:
+    """What is seen but for the weights, as it is named in recordings."""
+    activities = {f"activities_{i}": layer for i, layer in enumerate(seen.activities)}
+    return {"observations": seen.observation, "actions": seen.action, **activities}
+
+
+_Weigh = Callable[[State, Disturbed | None, np.int32], tuple[jax.Array, ...]]
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled_weigh(network: Network, program: Program, float16: bool) -> _Weigh:
+    """The weights [inputs, outputs] with which the life in a slot acts in its next step."""
+
+    @functools.partial(jax.jit, compiler_options=dict(compiler_options()))
+    def weigh(state: State, disturbed: Disturbed | None, slot: jax.Array) -> tuple[jax.Array, ...]:
+        one = functools.partial(jax.lax.dynamic_index_in_dim, index=slot)
+        state, disturbed = jax.tree.map(one, (state, disturbed))
+        layers = program.weigh(network, disturbed, state).layers
+        return tuple(layer.weights[0].astype(jnp.float16 if float16 else jnp.float32) for layer in layers)
+
+    return weigh
 
 
 def _weights(state: State, slot: int) -> tuple[np.ndarray, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -12,7 +13,15 @@ from metahebb.networks import Network, Plasticity, State
 from metahebb.perturbations import UNDISTURBED, Disturbed, Program
 from metahebb.readouts import Readout
 
-__all__ = ["Seen", "Step", "step"]
+__all__ = ["Look", "Seen", "Step", "seen_by", "step"]
+
+
+class Look(enum.Enum):
+    """How much of each step is to be seen: what nobody looks at is not copied."""
+
+    NOTHING = "nothing"
+    SIGNALS = "all but the networks"
+    ALL = "all"
 
 
 class Seen(NamedTuple):
@@ -24,8 +33,8 @@ class Seen(NamedTuple):
     """float32 [lives, neurons] of each layer, inputs first"""
     action: jax.Array
     """[lives, …], as the world is given it"""
-    acted: State
-    """the networks as they acted"""
+    acted: State | None
+    """the networks as they acted; None where only signals are looked at"""
 
 
 class Step(NamedTuple):
@@ -70,3 +79,10 @@ def step(
     learned = network.learn(plasticity, acted, activities, program.rates(disturbed, state))
     conditions = program.conditions(disturbed, state.age, normal or {})
     return Step(learned, action, finite, disturbed, conditions, Seen(observation, activities, action, acted))
+
+
+def seen_by(look: Look, seen: Seen | None) -> Seen | None:
+    """What of a step is looked at."""
+    if seen is None or look is Look.NOTHING:
+        return None
+    return seen if look is Look.ALL else seen._replace(acted=None)

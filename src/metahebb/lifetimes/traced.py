@@ -12,8 +12,9 @@ import numpy as np
 
 from metahebb.lifetimes.births import MOST, Unborn, compiled_place_all, put_lives, up_to_a_size
 from metahebb.lifetimes.lives import Life, Outcome
+from metahebb.lifetimes.recorder import To
 from metahebb.lifetimes.slots import Alone, Slots, compiler_options, normal_in
-from metahebb.lifetimes.step import Seen, step
+from metahebb.lifetimes.step import Look, Seen, seen_by, step
 from metahebb.networks import Network, Plasticity, State
 from metahebb.perturbations import UNDISTURBED, Disturbed, Perturbations, Program
 from metahebb.readouts import Readout
@@ -26,6 +27,9 @@ __all__ = ["TracedSlots"]
 WorldState: TypeAlias = Any
 """Any pytree of arrays [lives, …]: what a world makes of it is the world's own affair."""
 
+
+LONGEST_STRETCH = 25
+"""steps of a stretch that is recorded: what is seen of all of them is held"""
 
 Begun: TypeAlias = tuple[WorldState, jax.Array]
 """The worlds of lives, and what is observed in them."""
@@ -43,7 +47,7 @@ class Stretch(NamedTuple):
     """What is seen of some steps; the steps are the first axis of every leaf."""
 
     seen: Seen | None
-    """of a single step only: no one asks for more"""
+    """as much of it as was to be seen"""
     observed: jax.Array | None
     """[steps, lives, …], where networks normalise observations"""
     rewards: jax.Array
@@ -69,13 +73,17 @@ class TracedSlots(Slots):
         world: TracedWorld,
         variants: Sequence[Perturbations] = ((),),
         keep_rewards: bool = False,
+        record: To | None = None,
     ) -> None:
-        super().__init__(network, task, variants, keep_rewards)
+        super().__init__(network, task, variants, keep_rewards, record)
         self._world = world
+        # Weights are read between two stretches.
+        self._length = self.STRETCH if record is None else _stretch_within(record.every)
+        self._look = Look.NOTHING if record is None else Look.SIGNALS
         # Each is compiled when it is first called.
         self._stretches = {
-            (length, program): _compiled_stretch(network, task.readout, world, length, program)
-            for length in (1, self.STRETCH)
+            (length, look, program): _compiled_stretch(network, task.readout, world, length, look, program)
+            for length, look in ((1, Look.ALL), (self._length, self._look))
             for program in (UNDISTURBED, self._program)
         }
         # Some life has to begin for the shapes to be known.
@@ -87,6 +95,7 @@ class TracedSlots(Slots):
         self._unborn: list[Unborn] = []
         """lives that begin together as soon as any is advanced"""
         self._disturb(one[1][0])
+        self._make_recorder(self._worlds[1])
 
     def place(self, slot: int, genome: np.ndarray, life: Life) -> None:
         """Begin a life in a free slot (see ``Slots``)."""
@@ -128,23 +137,25 @@ class TracedSlots(Slots):
         living = self.living
         if not len(living):
             return []
-        stretch = self._run(living, self.STRETCH)
+        self._begin_all()
+        self._record_weights(living)
+        stretch = self._run(living, self._length, self._look)
         return [self._end(slot) for slot in self._account(living, stretch)]
 
     def _live_alone(self, slot: int) -> Alone:
         living = np.array([slot])
-        stretch = self._run(living, 1)
+        stretch = self._run(living, 1, Look.ALL)
         over = self._account(living, stretch)
         return Alone(jax.tree.map(lambda leaf: leaf[0], stretch.seen), float(stretch.rewards[0, slot]), bool(over))
 
     def _picture(self, slot: int) -> np.ndarray:
         return self._world.render(self._worlds[0], slot)
 
-    def _run(self, living: np.ndarray, length: int) -> Stretch:
+    def _run(self, living: np.ndarray, length: int, look: Look) -> Stretch:
         """So many steps of all slots, of which the ``living`` matter."""
         self._begin_all()
         perturbed = self._perturbed(living, length)
-        run = self._stretches[length, self._program if perturbed else UNDISTURBED]
+        run = self._stretches[length, look, self._program if perturbed else UNDISTURBED]
         after, disturbed, stretch = run(
             self._plasticity, Lives(self._state, *self._worlds), self._disturbed if perturbed else None
         )
@@ -156,6 +167,7 @@ class TracedSlots(Slots):
     def _account(self, living: np.ndarray, seen: Stretch) -> list[int]:
         """Add up the rewards of the ``living`` slots until a life is over; the slots whose lives are."""
         rewards, over = np.asarray(seen.rewards), np.asarray(seen.over)
+        signals = None if self._recorder is None else jax.tree.map(np.asarray, seen.seen)
         ended = []
         for slot in living.tolist():
             ends = np.flatnonzero(over[:, slot])
@@ -163,6 +175,8 @@ class TracedSlots(Slots):
             self._fitness[slot] += rewards[:steps, slot].sum(dtype=np.float64)
             self._age[slot] += steps
             self._keep(slot, rewards[:steps, slot])
+            if signals is not None:
+                self._record_steps(slot, signals, rewards[:steps, slot])
             if seen.observed is not None:
                 self._sense(slot, np.asarray(seen.observed[:steps, slot]))
             if len(ends):
@@ -173,7 +187,14 @@ class TracedSlots(Slots):
 _Run = Callable[[Plasticity, Lives, Disturbed | None], tuple[Lives, Disturbed | None, Stretch]]
 
 
-def _compiled_stretch(network: Network, readout: Readout, world: TracedWorld, length: int, program: Program) -> _Run:
+def _stretch_within(every: int) -> int:
+    """The steps of a stretch, of which some make ``every``; a prime number of many steps is lived step by step."""
+    return max(length for length in range(1, min(every, LONGEST_STRETCH) + 1) if every % length == 0)
+
+
+def _compiled_stretch(
+    network: Network, readout: Readout, world: TracedWorld, length: int, look: Look, program: Program
+) -> _Run:
     """So many steps of all lives."""
     normal = dict(normal_in(world))
 
@@ -191,7 +212,7 @@ def _compiled_stretch(network: Network, readout: Readout, world: TracedWorld, le
             reward = jnp.where(lived.finite, after.reward, jnp.nan)
             over = after.ended | ~jnp.isfinite(reward)
             observed = lives.observation if network.normalise_observations else None
-            seen = Stretch(lived.seen if length == 1 else None, observed, reward, over)
+            seen = Stretch(seen_by(look, lived.seen), observed, reward, over)
             return (Lives(lived.state, after.state, after.observation), lived.disturbed), seen
 
         (lives, disturbed), seen = jax.lax.scan(live, (lives, disturbed), None, length=length)

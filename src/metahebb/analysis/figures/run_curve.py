@@ -1,4 +1,4 @@
-"""Figures of runs."""
+"""The curve of a run, drawn while it goes on."""
 
 from __future__ import annotations
 
