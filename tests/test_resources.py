@@ -160,7 +160,7 @@ def test_a_population_that_is_never_held_is_not_counted() -> None:
     c, _, network = configure(TASK, population=1_000_000)
     assert sum(need.size for need in needs_of_search(c, network)) < 4 * 10 * network.parameters
     with_genomes = Configuration(TASK, population=1_000_000, strategy="SNES")
-    assert sum(need.size for need in needs_of_search(with_genomes, network)) > 4 * 1_000_000 * network.parameters
+    assert sum(need.size for need in needs_of_search(with_genomes, network)) > 4 * 1_000_000 * network.evolved_parameters
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system does not say")

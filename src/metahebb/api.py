@@ -203,7 +203,7 @@ def _checked_strategy(
         strategy.check()
         needs += needs_of_state(c.strategy, strategy.template())
         if strategy.context is not None:
-            needs += needs_of_attention(c.strategy, network.parameters, strategy.context)
+            needs += needs_of_attention(c.strategy, network.evolved_parameters, strategy.context)
         check_memory(needs)
     return strategy
 

@@ -58,11 +58,11 @@ class Need(NamedTuple):
 
 def needs_of_search(c: Configuration, network: Network) -> list[Need]:
     """What the parent process would hold of genomes."""
-    size = FLOAT * network.parameters
+    size = FLOAT * network.evolved_parameters
     # The update is Σ weight·noise, its gradient and the new mean; evosax has at least a genome beside its own state.
-    needs = [Need(f"a genome of {network.parameters:,} parameters and its update", 3 * size, SMALLER_NETWORK)]
+    needs = [Need(f"a genome of {network.evolved_parameters:,} parameters and its update", 3 * size, SMALLER_NETWORK)]
     if c.strategy != "openai-es":
-        what = f"the genomes of {c.population:,} members of {network.parameters:,} parameters each"
+        what = f"the genomes of {c.population:,} members of {network.evolved_parameters:,} parameters each"
         needs.append(Need(what, c.population * size, "lower --population, or take openai-es, which makes them anew"))
     return needs
 

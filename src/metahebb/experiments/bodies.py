@@ -5,7 +5,7 @@ first; the protocol of Hebbian Attractor Networks (arXiv:2603.22512), whose agen
 with a front leg's, and tried with the rear ones'. Theirs is another robot (Brax's Ant); the rest is as there.
 
 ``unseen``: 30 bodies, slight changes of the standard one that no agent was evolved in, after Evolve & Merge
-(arXiv:2104.07959). Theirs are given by hand, leg by leg; here the factors of all eight segments are drawn from
+(arXiv:2104.07959). Here the factors of all eight segments are drawn from
 [0.75, 1.25], from one seed for ever, so that the bodies are the same for everyone and anybody can list them.
 """
 
