@@ -1,9 +1,9 @@
 """What is written of lives while they are lived: the chunks of a recording's arrays, as zarr's third format has them.
 
 Whoever lives lives writes their chunks, so that nothing of them travels between processes; whoever wanted them writes,
-when all are there, what the arrays are (``analysis.recordings``). A chunk is one life's next rows, as plain bytes or, of
-images, compressed: it belongs to nobody else, and is written once. Memory is bounded by a chunk of each array for each
-life that is lived.
+when all are there, what the arrays are (``analysis.recordings``). A chunk is one life's next rows, as plain bytes or,
+of images, compressed: it belongs to nobody else, and is written once. Memory is bounded by a chunk of each array for
+each life that is lived.
 """
 
 from __future__ import annotations
