@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from benchmarks import harness
 
-GROUPS = ("engine", "vision_network", "car_racing", "quadruped", "recording")
+GROUPS = ("engine", "vision_network", "car_racing", "quadruped", "experiments", "recording")
 """Modules of this package with ``rows() -> Iterable[Row]``."""
 ACCELERATOR, CLUSTER = "accelerator", "cluster"
 """Measured when they are named: JAX's accelerator, alone (all others measure the CPU), and Ray."""

@@ -247,11 +247,9 @@ def test_random_rules_are_those_that_evolution_begins_with() -> None:
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.01
 
 
-def test_each_life_with_random_rules_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_life_with_random_rules_has_its_own() -> None:
     c, _, network = configure(TASK, **OURS)
     agent = package.Agent(c, np.zeros(network.parameters, np.float32))
-    # Not all genomes exist at the same time.
-    monkeypatch.setattr(package.api, "RANDOM_GENOMES", 2)
     scores = package.evaluate(agent, 3, seed=3, random_rules=True, workers=1).scores
     for number in (1, 2):
         its = package.Agent(c, package.api.random_genome(agent, 3, number))

@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from metahebb.evolution.runs import Run as Run
     from metahebb.evolution.runs import open_run as open_run
     from metahebb.evolution.training import Observer as Observer
+    from metahebb.experiments.comparison import Comparison as Comparison
+    from metahebb.experiments.comparison import compare as compare
+    from metahebb.experiments.sweep import Sweep as Sweep
+    from metahebb.experiments.sweep import sweep as sweep
     from metahebb.networks import Network as Network
     from metahebb.paper.reference_files import import_reference as import_reference
     from metahebb.rules import RULES as RULES
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Agent": "agents",
+    "Comparison": "experiments.comparison",
     "Configuration": "configuration",
     "Evaluation": "api",
     "MetahebbError": "errors",
@@ -64,7 +69,9 @@ _PUBLIC = {
     "Rule": "rules",
     "Run": "evolution.runs",
     "RunError": "errors",
+    "Sweep": "experiments.sweep",
     "UsageError": "errors",
+    "compare": "experiments.comparison",
     "evaluate": "api",
     "film": "analysis.video",
     "import_reference": "paper.reference_files",
@@ -74,6 +81,7 @@ _PUBLIC = {
     "record": "analysis.recordings",
     "register_task": "tasks",
     "resume": "api",
+    "sweep": "experiments.sweep",
     "train": "api",
 }
 

@@ -54,9 +54,6 @@ __all__ = ["Evaluation", "evaluate", "load", "new_run", "resume", "train"]
 
 logger = logging.getLogger("metahebb")
 
-RANDOM_GENOMES = 100
-"""random genomes that an evaluation holds at a time: 183 MB of the paper's vision network"""
-
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
@@ -394,7 +391,8 @@ def evaluate(
     return evaluation_of(outcomes, seconds)
 
 
-def agent_of(given: Agent | Run | str | Path, imports: Sequence[str], trust_code: bool) -> Agent:
+def agent_of(given: Agent | Run | str | Path, imports: Sequence[str] = (), trust_code: bool = False) -> Agent:
+    """The agent that is given itself, or as a run or the path of either; the rest is as for ``load``."""
     if isinstance(given, Agent):
         return given
     return load_agent(given.folder if isinstance(given, Run) else given, imports=imports, trust_code=trust_code)
@@ -404,16 +402,12 @@ def live_randomly(
     pool: Workers, agent: Agent, lives: Sequence[Life], seed: int, lived: Callable[[Outcome], None] | None = None
 ) -> list[Outcome]:
     """Live each life with random genes of its own; the outcomes in the order of the lives."""
+    own = [life._replace(member=i) for i, life in enumerate(lives)]
     outcomes = []
-    for first in range(0, len(lives), RANDOM_GENOMES):
-        batch = [life._replace(member=i) for i, life in enumerate(lives[first : first + RANDOM_GENOMES])]
-        genomes = np.empty((len(batch), agent.network.parameters), np.float32)
-        for life in batch:
-            genomes[life.member] = random_genome(agent, seed, life.number)
-        for outcome in pool.live(([life] for life in batch), genomes):
-            outcomes.append(outcome)
-            if lived is not None:
-                lived(outcome)
+    for outcome in pool.live(([life] for life in own), lambda member: random_genome(agent, seed, own[member].number)):
+        outcomes.append(outcome)
+        if lived is not None:
+            lived(outcome)
     return sorted(outcomes, key=lambda outcome: outcome.number)
 
 

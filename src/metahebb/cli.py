@@ -62,12 +62,6 @@ Imports = Annotated[
     list[str] | None,
     typer.Option("--import", metavar="TEXT", help=SETTINGS["imports"].help, show_default=False),
 ]
-PREPARING = 60.0
-"""seconds after a time limit that an environment has to be made and tried"""
-SIMULATOR = SETTINGS["simulator"].help
-PRESET = "Published settings: paper, those of Najarro & Risi (2020)."
-TASK = "Such as car-racing or gymnasium:CartPole-v1; `metahebb tasks` lists them."
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.", show_default=False)]
 Perturb = Annotated[
     list[str] | None,
     typer.Option(
@@ -76,6 +70,17 @@ Perturb = Annotated[
         show_default=False,
     ),
 ]
+Out = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="Write the result: .md, .csv or .json; may be repeated.", show_default=False),
+]
+PREPARING = 60.0
+"""seconds after a time limit that an environment has to be made and tried"""
+SIMULATOR = SETTINGS["simulator"].help
+CONTROLS = "Controls"
+PRESET = "Published settings: paper, those of Najarro & Risi (2020)."
+TASK = "Such as car-racing or gymnasium:CartPole-v1; `metahebb tasks` lists them."
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.", show_default=False)]
 TrustCode = Annotated[
     bool,
     typer.Option(
@@ -163,6 +168,17 @@ def _not_a_number(error: Exception) -> str | None:
     given = [word.removeprefix(f"{option}=") for word in words if word.startswith(f"{option}=")]
     given += [word for before, word in itertools.pairwise(words) if before == option]
     return f"{option} is {given[-1]!r}; it must be {kind}." if kind and given else None
+
+
+def _show(title: str, rows: Sequence[Mapping[str, str]]) -> None:
+    """Print rows as a table, numbers to the right."""
+    table = Table(title=title, title_justify="left")
+    for i, name in enumerate(rows[0]):
+        # The name of a row whole, whatever is cut.
+        table.add_column(name, justify="right" if i else "left", no_wrap=not i)
+    for row in rows:
+        table.add_row(*row.values())
+    stdout.print(table)
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
@@ -419,6 +435,7 @@ def evaluate(
         typer.Option(metavar="TEXT", help=SETTINGS["morphologies"].help, show_default=False),
     ] = None,
     simulator: Annotated[str | None, typer.Option(metavar="TEXT", help=SIMULATOR, show_default=False)] = None,
+    perturb: Perturb = None,
     imports: Imports = None,
     trust_code: TrustCode = False,
     workers: Workers = None,
@@ -439,7 +456,15 @@ def evaluate(
 
     def lived(there: Agent, random_rules: bool) -> Evaluation:
         with counting(lives, "random" if random_rules else "evolved") as count:
-            return api.evaluate(there, lives, seed=seed, random_rules=random_rules, workers=workers, lived=count)
+            return api.evaluate(
+                there,
+                lives,
+                seed=seed,
+                random_rules=random_rules,
+                perturb=perturb or (),
+                workers=workers,
+                lived=count,
+            )
 
     what = "weights" if loaded.configuration.static else "rules"
     rows: dict[str, tuple[str, Evaluation]] = {}
@@ -449,14 +474,17 @@ def evaluate(
         if beside_random:
             rows[f"random {what}{where}"] = body, lived(there, True)
     if out is not None:
+        disturbed = {"perturb": perturb} if perturb else {}
         described = {
-            name: {"simulator": simulator, "body": body or None, **e.to_json()} for name, (body, e) in rows.items()
+            name: {"simulator": simulator, "body": body or None, **disturbed, **e.to_json()}
+            for name, (body, e) in rows.items()
         }
         print(json_text(described if len(rows) > 1 else described.popitem()[1]), file=out)
         out.finish()
         return
     where = f", simulator {simulator}" if simulator else ""
-    table = Table(title=f"{loaded.configuration.task}{where}: {lives} fresh lives", title_justify="left")
+    under = f" under {' '.join(perturb)}" if perturb else ""
+    table = Table(title=f"{loaded.configuration.task}{where}: {lives} fresh lives{under}", title_justify="left")
     for column in ("", "mean ± deviation", "median", "range", "lives/s", "diverged"):
         table.add_column(column, justify="left" if not column else "right")
     for name, (_, e) in rows.items():
@@ -650,6 +678,198 @@ def report(
             progress=lambda doing: stderr.print(f"{doing} …"),
         )
     stdout.print(f"The report: {made} ({made.stat().st_size / 1e6:.1f} MB)")
+
+
+@app.command()
+def compare(
+    agents: Annotated[list[Path], typer.Argument(help="Agents' files, or runs' folders, all of one task.")],
+    perturb: Perturb = None,
+    lives: Annotated[int, typer.Option(metavar="NUMBER", help="How many fresh lives, the same for all.")] = 100,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Which lives: those of `evaluate`.")] = 0,
+    morphology: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="The body of all, where the task has bodies.", show_default=False),
+    ] = None,
+    simulator: Annotated[str | None, typer.Option(metavar="TEXT", help=SIMULATOR, show_default=False)] = None,
+    frozen_from: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="STEP",
+            help="Beside each agent, one that learns nothing from this step on; may be repeated.",
+            show_default=False,
+            rich_help_panel=CONTROLS,
+        ),
+    ] = None,
+    random_rules: Annotated[
+        bool,
+        typer.Option(
+            "--random-rules",
+            help="Beside each agent, random coefficients, those that evolution begins with.",
+            show_default=False,
+            rich_help_panel=CONTROLS,
+        ),
+    ] = False,
+    shuffled_rules: Annotated[
+        bool,
+        typer.Option(
+            "--shuffled-rules",
+            help="Beside each agent, its own coefficients shuffled among the synapses.",
+            show_default=False,
+            rich_help_panel=CONTROLS,
+        ),
+    ] = False,
+    initial_weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Beside each agent, lives that begin with weights of this distribution; may be repeated.",
+            show_default=False,
+            rich_help_panel=CONTROLS,
+        ),
+    ] = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    imports: Imports = None,
+    trust_code: TrustCode = False,
+    workers: Workers = None,
+) -> None:
+    """Compare agents in the same lives, undisturbed and under perturbations, beside controls."""
+    from metahebb.experiments.comparison import compare
+    from metahebb.experiments.tables import check_outputs, write_table
+    from metahebb.progress import counting
+
+    files = check_outputs(out or (), overwrite)
+    with counting(None, "lives") as count:
+        result = compare(
+            *agents,
+            perturb=perturb or (),
+            lives=lives,
+            seed=seed,
+            morphology=morphology,
+            simulator=simulator,
+            frozen_from=frozen_from or (),
+            random_rules=random_rules,
+            shuffled_rules=shuffled_rules,
+            initial_weights=initial_weights or (),
+            imports=imports or (),
+            trust_code=trust_code,
+            workers=workers,
+            lived=count,
+            begun=count.of,
+        )
+    for file in files:
+        write_table(result, file)
+    where = "".join(f", {what}" for what in (result.body, result.simulator and f"simulator {result.simulator}") if what)
+    title = f"{result.task}{where}: {result.lives} lives, the same for all"
+    under = {"no": "", "yes": f", under {' '.join(result.perturbations)}"}
+    for disturbed, words in under.items() if result.perturbations else [(None, "")]:
+        rows = [row for row in result.to_table() if row.pop("disturbed", None) == disturbed]
+        # A column that says nothing in half of the rows is left out of their table.
+        said = [name for name in rows[0] if any(row[name] != "–" for row in rows)]
+        _show(title + words, [{name: row[name] for name in said} for row in rows])
+
+
+@app.command()
+def sweep(
+    agent: Annotated[Path, typer.Argument(help="An agent's file, or a run's folder (its best agent).")],
+    morphology: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Bodies: a range as in front-left=1.0,0.25..1.5:6, or several.",
+            show_default=False,
+        ),
+    ] = None,
+    perturb: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Disturb lives, with ranges: noise-weights:0..1:5@300, zero-weights@100..900:5; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    bodies: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A named set of bodies: kandel (a leg's lower segment at 25%) or unseen (30 slightly changed ones).",
+            show_default=False,
+        ),
+    ] = None,
+    lives: Annotated[int, typer.Option(metavar="NUMBER", help="How many fresh lives at each place, the same.")] = 20,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Which lives: those of `evaluate`.")] = 0,
+    simulator: Annotated[str | None, typer.Option(metavar="TEXT", help=SIMULATOR, show_default=False)] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the result: .md, .csv or .json, or as a figure .png, .svg or .pdf; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    imports: Imports = None,
+    trust_code: TrustCode = False,
+    workers: Workers = None,
+) -> None:
+    """Score an agent over a grid of bodies, strengths or onsets: FIRST..LAST:COUNT in place of a number."""
+    from metahebb.analysis.sweep_figure import FIGURES, write_figure
+    from metahebb.experiments.sweep import sweep
+    from metahebb.experiments.tables import check_outputs, write_table
+    from metahebb.progress import counting
+
+    files = check_outputs(out or (), overwrite, FIGURES)
+    with counting(None, "lives") as count:
+        result = sweep(
+            agent,
+            morphology=morphology or (),
+            perturb=perturb or (),
+            bodies=bodies,
+            lives=lives,
+            seed=seed,
+            simulator=simulator,
+            imports=imports or (),
+            trust_code=trust_code,
+            workers=workers,
+            lived=count,
+            begun=count.of,
+        )
+    for file in files:
+        write_figure(result, file) if file.suffix.lower() in FIGURES else write_table(result, file)
+    where = f", simulator {result.simulator}" if result.simulator else ""
+    _show(f"{result.task}{where}: {result.lives} lives at each place", result.to_table())
+    stdout.print(f"Mean of all {len(result.cells)} places: {result.mean:.1f}")
+
+
+@app.command("perturbations")
+def list_perturbations(
+    task: Annotated[
+        str | None, typer.Argument(help="A task, for what can be changed in its world.", show_default=False)
+    ] = None,
+    simulator: Annotated[str | None, typer.Option(metavar="TEXT", help=SIMULATOR, show_default=False)] = None,
+    imports: Imports = None,
+) -> None:
+    """List the perturbations of lives, and those of a task's world."""
+    from metahebb.perturbations.kinds import KINDS
+    from metahebb.perturbations.perturbation import condition_kind
+
+    kinds = dict(KINDS)
+    if task is not None:
+        from metahebb.perturbations import conditions_of
+        from metahebb.tasks import Options, make_task
+
+        conditions = conditions_of(make_task(task, Options(simulator=simulator), imports or ()))
+        kinds |= {name: condition_kind(name, condition) for name, condition in conditions.items()}
+    table = Table("perturbation", "what happens", "limited to")
+    for name, kind in kinds.items():
+        strengths = (f":{s.upper()}" if default is None else f"[:{default:g}]" for s, default in kind.strengths.items())
+        table.add_row(f"{name}{''.join(strengths)}", kind.text, ", ".join(kind.targets))
+    stdout.print(table)
+    stdout.print("When: zero-weights@300 is a step, @500-550 from one step to before another, @500- to the end;")
+    stdout.print("without @ from the start. Limited: noise-weights:0.5:layer=1:fraction=0.3@300.")
+    if task is None:
+        stdout.print("What can be changed in a task's world: metahebb perturbations TASK, such as car-racing.")
+    stdout.print("One of your own: a function (key, step, weights, …) in a file, --perturb my_file.py:my_function@300")
 
 
 @app.command("rules")

@@ -208,17 +208,31 @@ def _live(progress: Progress) -> Iterator[Progress]:
         yield progress
 
 
+class Count:
+    """Told of each life that ends, and, where it was not known at first, of how many there will be (``of``)."""
+
+    def __init__(self, progress: Progress, label: str, lives: int | None) -> None:
+        self._progress = progress
+        self._task = progress.add_task(label, total=lives)
+
+    def __call__(self, outcome: Outcome) -> None:
+        self._progress.advance(self._task)
+
+    def of(self, lives: int) -> None:
+        """Say how many lives there will be."""
+        self._progress.update(self._task, total=lives)
+
+
 @contextlib.contextmanager
-def counting(lives: int, label: str) -> Iterator[Callable[[Outcome], None]]:
-    """A function to call at the end of each life, with a bar on standard error in a terminal."""
+def counting(lives: int | None, label: str) -> Iterator[Count]:
+    """What is to be called at the end of each life, with a bar on standard error in a terminal."""
     with (
         _live(
             Progress(console=console(stderr=True, soft_wrap=False), transient=True, disable=not sys.stderr.isatty())
         ) as progress,
         warnings_shown(progress.console),
     ):
-        task = progress.add_task(label, total=lives)
-        yield lambda outcome: progress.advance(task)
+        yield Count(progress, label, lives)
 
 
 @contextlib.contextmanager

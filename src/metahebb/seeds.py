@@ -29,6 +29,10 @@ class Stream(IntEnum):
     """the fresh lives of an evaluation: (life)"""
     STRATEGY = 5
     """a library strategy's own keys: (generation, ask or tell)"""
+    SHUFFLE = 6
+    """which synapse an agent's coefficients come to, where they are shuffled for a comparison: (life)"""
+    BODIES = 7
+    """the bodies of a named sweep: ()"""
 
 
 def sequence(seed: int, stream: Stream, *index: int) -> np.random.SeedSequence:

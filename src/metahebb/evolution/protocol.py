@@ -17,8 +17,8 @@ A worker that cannot go on says ``failed``, and all say ``beat`` every second (`
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from metahebb.lifetimes.slots import Moment
 from metahebb.perturbations import Perturbation
 
 __all__ = [
+    "GenomeOf",
     "Start",
     "Sum",
     "live_message",
@@ -110,13 +111,18 @@ def read_population(message: Message) -> MirroredPopulation:
     return MirroredPopulation(mean, **{**message.fields, "filter_scale": filter_scale}, fixed=fixed)
 
 
-def live_message(lives: Sequence[Life], genomes: np.ndarray | None = None) -> Message:
-    """Lives to live; ``genomes`` float32 [members, parameters], or None for those of the population."""
+GenomeOf: TypeAlias = Callable[[int], np.ndarray]
+"""a member's flat genome, float32 [parameters]"""
+
+
+def live_message(lives: Sequence[Life], genomes: np.ndarray | GenomeOf | None = None) -> Message:
+    """Lives to live; ``genomes`` float32 [members, parameters] or by member, or None for those of the population."""
     if genomes is None:
         return Message("live", {"lives": lives})
     members = [life.member for life in lives]
     first, last = min(members), max(members) + 1
-    return Message("live", {"lives": lives, "first": first}, {"genomes": genomes[first:last]})
+    sent = np.stack([genomes(member) for member in range(first, last)]) if callable(genomes) else genomes[first:last]
+    return Message("live", {"lives": lives, "first": first}, {"genomes": sent})
 
 
 def unanswered_message(message: Message, unanswered: Collection[tuple[int, int]]) -> Message:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import bisect
 import collections
 import contextlib
+import functools
 import heapq
 import itertools
 import logging
@@ -18,7 +19,7 @@ import math
 import os
 import queue
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -33,6 +34,7 @@ from metahebb.evolution.messages import Message
 from metahebb.evolution.populations import MirroredPopulation
 from metahebb.evolution.processes import ThisMachine
 from metahebb.evolution.protocol import (
+    GenomeOf,
     Start,
     Sum,
     live_message,
@@ -87,7 +89,8 @@ class _Unit:
 
     number: int
     group: int
-    message: Message
+    make: Callable[[], Message]
+    """of its message: of many lives' genomes only those that are being lived are held"""
     lives: set[tuple[int, int]] = field(default_factory=set)
     deaths: int = 0
     received: bool = False
@@ -100,7 +103,8 @@ class _Unit:
     @property
     def remaining(self) -> Message:
         """The message for what is not answered yet."""
-        return unanswered_message(self.message, self.lives) if self.lives else self.message
+        message = self.make()
+        return unanswered_message(message, self.lives) if self.lives else message
 
 
 @dataclass(eq=False)
@@ -275,11 +279,11 @@ class Workers:
         self._population = population_message(population)
         self._site.send_all(list(self._workers), self._population)
 
-    def live(self, groups: Iterable[Sequence[Life]], genomes: np.ndarray | None = None) -> Iterator[Outcome]:
+    def live(self, groups: Iterable[Sequence[Life]], genomes: np.ndarray | GenomeOf | None = None) -> Iterator[Outcome]:
         """Live groups of lives and yield what comes of each, in the order in which they end.
 
-        The lives of a group share a worker. ``genomes`` float32 [members, parameters], or None where the members are
-        those of the mirrored population.
+        The lives of a group share a worker. ``genomes`` float32 [members, parameters], or a function that makes a
+        member's when its lives are handed out, or None where the members are those of the mirrored population.
         """
 
         for worker in self._workers.values():
@@ -288,7 +292,7 @@ class Workers:
         def units() -> Iterator[_Unit]:
             for number, group in enumerate(groups):
                 lives = {(life.member, life.number) for life in group}
-                yield _Unit(number, number // PAIRS, live_message(group, genomes), lives)
+                yield _Unit(number, number // PAIRS, functools.partial(live_message, group, genomes), lives)
 
         for worker, message in self._work(units()):
             for outcome in read_lived(message):
@@ -316,7 +320,7 @@ class Workers:
             for number, first in enumerate(starts):
                 pairs = range(first, min(first + PAIRS, len(weights)))
                 wanted = Sum(number, pairs, weights[pairs.start : pairs.stop].astype(np.float32))
-                yield _Unit(number, number, sum_message(wanted))
+                yield _Unit(number, number, functools.partial(sum_message, wanted))
 
         for _ in range(LOSSES):
             sums: dict[int, tuple[Channel, Message]] = {}
@@ -335,7 +339,7 @@ class Workers:
 
         Where a worker dies in the middle of it the moments begin again.
         """
-        unit = _Unit(0, 0, record_message(genome, life))
+        unit = _Unit(0, 0, functools.partial(record_message, genome, life))
         for worker, message in self._work(iter([unit]), 1):
             if message.kind == "recorded":
                 self._finish(unit, worker)

@@ -121,7 +121,7 @@ class Slots(ABC):
             self._recorder.begin(life)
         if self._disturbed is not None:
             row = (np.array(life.key, np.uint32), *self._variants[life.variant])
-            for leaf, values in zip(self._disturbed[:4], row, strict=True):
+            for leaf, values in zip(self._disturbed[:5], row, strict=True):
                 leaf[slot] = values
         if self._rewards is not None:
             self._rewards[slot] = []

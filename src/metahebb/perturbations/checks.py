@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import gymnasium
 import numpy as np
@@ -16,7 +16,13 @@ from metahebb.perturbations.trial import try_out
 from metahebb.tasks import Task
 from metahebb.worlds import BODY, Condition, HostWorld, TracedWorld
 
-__all__ = ["perturbations_for"]
+__all__ = ["conditions_of", "perturbations_for"]
+
+
+def conditions_of(task: Task) -> Mapping[str, Condition]:
+    """What perturbations may change in a task's world, by name."""
+    with _world_of(task) as world:
+        return world.conditions
 
 
 def perturbations_for(perturb: Sequence[str | Perturbation], task: Task, network: Network) -> Perturbations:
@@ -25,12 +31,19 @@ def perturbations_for(perturb: Sequence[str | Perturbation], task: Task, network
         return ()
     if isinstance(perturb, str | Perturbation):
         perturb = [perturb]
-    with contextlib.ExitStack() as afterwards:
-        world = task.make_world(1, False)
-        if isinstance(world, HostWorld):
-            afterwards.callback(world.close)
+    with _world_of(task) as world:
         perturbations = tuple(parse_perturbation(text, world.conditions) for text in perturb)
         return tuple(_checked(its, task, network, world) for its in perturbations)
+
+
+@contextlib.contextmanager
+def _world_of(task: Task) -> Iterator[HostWorld | TracedWorld]:
+    world = task.make_world(1, False)
+    try:
+        yield world
+    finally:
+        if isinstance(world, HostWorld):
+            world.close()
 
 
 def _checked(its: Perturbation, task: Task, network: Network, world: HostWorld | TracedWorld) -> Perturbation:

@@ -63,6 +63,8 @@ class Disturbed(NamedTuple):
     """int32 [lives, entries]"""
     strengths: jax.Array
     """float32 [lives, entries, strengths and then the fraction]"""
+    order: jax.Array
+    """int32 [lives, entries]: which of its life's perturbations an entry is, by which its random numbers are drawn"""
     memory: tuple[jax.Array | None, ...] = ()
     """for each entry the observations that it keeps, oldest first: [lives, kept, …]"""
 
@@ -101,18 +103,19 @@ class Program:
         )
         none = jnp.zeros((lives, entries), jnp.int32)
         strengths = jnp.zeros((lives, entries, self._width), jnp.float32)
-        return Disturbed(jnp.zeros((lives, 2), jnp.uint32), none, none, strengths, kept)
+        return Disturbed(jnp.zeros((lives, 2), jnp.uint32), none, none, strengths, none, kept)
 
-    def of_variant(self, variant: Perturbations) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The begin, end and strengths of lives of a variant, without the axis of lives."""
-        begin, end = np.zeros(len(self.entries), np.int32), np.zeros(len(self.entries), np.int32)
+    def of_variant(self, variant: Perturbations) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The begin, end, strengths and order of lives of a variant, without the axis of lives."""
+        begin, end, order = (np.zeros(len(self.entries), np.int32) for _ in range(3))
         strengths = np.ones((len(self.entries), self._width), np.float32)
-        for perturbation, at in zip(variant, _places(variant, list(self.entries)), strict=True):
-            begin[at], end[at] = perturbation.begin, perturbation.end
+        places = _places(variant, list(self.entries))
+        for number, (perturbation, at) in enumerate(zip(variant, places, strict=True)):
+            begin[at], end[at], order[at] = perturbation.begin, perturbation.end, number
             given = (self.bodies.index(perturbation.body) + 1,) if perturbation.body else perturbation.strengths
             strengths[at, : len(given)] = given
             strengths[at, -1] = perturbation.fraction
-        return begin, end, strengths
+        return begin, end, strengths, order
 
     def sense(self, disturbed: Disturbed | None, age: jax.Array, observation: jax.Array) -> tuple[jax.Array, Any]:
         """Observations [lives, …] as networks see them, and what is remembered of them."""
@@ -242,7 +245,9 @@ def _active(disturbed: Disturbed, at: int, age: jax.Array) -> jax.Array:
 
 
 def _key(disturbed: Disturbed, at: int, layer: int = 0) -> jax.Array:
-    return jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(disturbed.key), STREAM + at), layer)
+    # Not by its place in the program, which depends on what else is lived beside it.
+    order = STREAM + disturbed.order[at]
+    return jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(disturbed.key), order), layer)
 
 
 def _called(

@@ -132,13 +132,13 @@ class MujocoQuadruped:
     def _simulate(self, slots: np.ndarray, actions: np.ndarray) -> None:
         """One step of the physics, the actions held over its sub-steps."""
         controls = np.repeat(actions[:, None].astype(np.float64), SUB_STEPS, axis=1)
-        spec = mujoco.mjtState.mjSTATE_CTRL
+        spec = int(mujoco.mjtState.mjSTATE_CTRL)
         if self._side_force[slots].any():
             # Forces and torques on every body in turn; the torso is the first after the world.
             forces = np.zeros((len(slots), SUB_STEPS, 6 * self._models[0].nbody))
             forces[:, :, 6 + 1] = self._side_force[slots, None]
             controls = np.concatenate([controls, forces], axis=2)
-            spec = mujoco.mjtState(spec | mujoco.mjtState.mjSTATE_XFRC_APPLIED)
+            spec |= int(mujoco.mjtState.mjSTATE_XFRC_APPLIED)
         trajectories = np.empty((len(slots), SUB_STEPS, self._states.shape[1]))
         # Nothing but the states carries over, the solver starts cold at each call: so a life is the same
         # beside any others. The model clips the actions.
@@ -147,7 +147,7 @@ class MujocoQuadruped:
             self._scratch,
             self._states[slots],
             controls,
-            control_spec=int(spec),
+            control_spec=spec,
             skip_checks=True,
             nstep=SUB_STEPS,
             state=trajectories,

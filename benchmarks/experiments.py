@@ -1,0 +1,76 @@
+"""What a perturbation costs a life, and a comparison beside a training: on CarRacing, with the agent in results/."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import metahebb
+from benchmarks import full_lives
+from benchmarks.harness import Part, Row
+from benchmarks.training import Training
+from metahebb.agents import Agent, load_agent
+from metahebb.lifetimes import make_slots
+from metahebb.lifetimes.lives import life_of
+from metahebb.perturbations import perturbations_for
+from metahebb.seeds import Stream
+
+CORES = 2
+STEPS = 800
+"""of each life: the agent's last for a little longer"""
+LIVES = 24
+PERTURBATIONS = ("zero-weights@300", "freeze@400", "friction:0.9", "colour-shift:0.1")
+
+
+def rows() -> Iterator[Row]:
+    """The rows, each made ready to measure as it is asked for."""
+    part = "benchmarks.experiments:lives"
+    with Part(part, "-") as undisturbed:
+        for text in PERTURBATIONS:
+            with Part(part, text) as disturbed:
+                name = f"CarRacing, a life's step under {text}, one core"
+                yield Row(name, "µs", "the same lives undisturbed", undisturbed, disturbed, limit_ratio=1.05)
+    settings = {"population": 200, "validate_every": 10**6, "generations": 10**6}
+    with Training(full_lives.NAME, CORES, imports=(full_lives.__name__,), **settings) as training:
+        figures = {
+            "compare, undisturbed and disturbed": functools.partial(
+                metahebb.compare, _agent(), perturb=["zero-weights@300"], lives=2 * LIVES
+            ),
+            "sweep, an onset at four steps": functools.partial(
+                metahebb.sweep, _agent(), perturb="zero-weights@100..700:4", lives=LIVES
+            ),
+        }
+        for name, work in figures.items():
+            floor = "a core's step in training, lives of 1,000 steps"
+            yield Row(
+                f"CarRacing, a core's step in {name}", "µs", floor, training.step, _per_step(work), limit_ratio=1.25
+            )
+
+
+def lives(text: str) -> Callable[[], float]:
+    """Steps of the agent's lives as a worker lives them, all slots in use: under a perturbation, or none (``-``)."""
+    agent = _agent()
+    variant = perturbations_for([] if text == "-" else [text], agent.task, agent.network)
+    slots = make_slots(agent.network, agent.task, agent.task.make_world(agent.task.slots, False), [variant])
+    numbers = iter(range(10**9))
+
+    def work() -> float:
+        begun = time.perf_counter()
+        for _ in range(STEPS // slots.STRETCH):
+            for slot in slots.free:
+                slots.place(slot, agent.genome, life_of(0, next(numbers) % 64, 0, Stream.EVALUATION))
+            slots.advance()
+        return (time.perf_counter() - begun) / STEPS / agent.task.slots * 1e6
+
+    return work
+
+
+def _agent() -> Agent:
+    return load_agent(Path(__file__).parent.parent / "results" / "car-racing-seed-2")
+
+
+def _per_step(work: Callable[..., metahebb.Comparison | metahebb.Sweep]) -> Callable[[], float]:
+    """µs of a core for each step of all lives, without the start of the workers."""
+    return lambda: CORES / work(workers=CORES).steps_per_second * 1e6

@@ -1,0 +1,271 @@
+"""Sweeps: an agent's lives in a grid of bodies, strengths and onsets of perturbations."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metahebb.agents import Agent
+from metahebb.analysis.intervals import Interval, bootstrap_interval
+from metahebb.api import agent_of, check_resources
+from metahebb.configuration import SEED
+from metahebb.errors import UsageError, unknown
+from metahebb.evolution.runs import Run
+from metahebb.experiments.bodies import NAMED
+from metahebb.experiments.cells import Cell, live_cells
+from metahebb.experiments.ranges import Ranged, ranged
+from metahebb.experiments.scores import Scores, scores_of, strike_of
+from metahebb.lifetimes.lives import Outcome
+from metahebb.perturbations import perturbations_for
+from metahebb.settings import Whole
+
+__all__ = ["Axis", "Sweep", "SweepCell", "sweep"]
+
+MOST_CELLS = 1000
+BODY = "body"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What varies along one side of a grid."""
+
+    name: str
+    values: tuple[float | str, ...]
+    """numbers, or bodies"""
+
+    @property
+    def numeric(self) -> bool:
+        return not isinstance(self.values[0], str)
+
+
+@dataclass(frozen=True, eq=False)
+class SweepCell:
+    """The lives at one place of a grid."""
+
+    at: tuple[float | str, ...]
+    """the value of each axis"""
+    body: str
+    """empty in a task without bodies"""
+    perturbation: str
+    scores: Scores
+    difference: Interval
+    """of the scores to those of the same lives undisturbed in the agent's own body, mean and 95% interval"""
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """What a sweep came to."""
+
+    task: str
+    simulator: str | None
+    seed: int
+    evolved_in: tuple[str, ...]
+    """the bodies that the agent was evolved in"""
+    axes: tuple[Axis, ...]
+    """one or two"""
+    reference: Scores
+    """of the lives that nothing disturbs, in the agent's own body"""
+    cells: tuple[SweepCell, ...]
+    """in the order of the axes' values, the last axis changing fastest"""
+    seconds: float
+
+    @property
+    def lives(self) -> int:
+        """of each cell"""
+        return len(self.reference.scores)
+
+    @property
+    def steps_per_second(self) -> float:
+        """of all lives together"""
+        return sum(int(scores.steps.sum()) for scores in (self.reference, *(c.scores for c in self.cells))) / (
+            self.seconds
+        )
+
+    @property
+    def mean(self) -> float:
+        """of all places, each of which counts alike"""
+        return sum(cell.scores.mean for cell in self.cells) / len(self.cells)
+
+    def to_table(self) -> list[dict[str, str]]:
+        """The rows that people read, by column; the first is that of what nothing disturbs."""
+        rows = [self._cells("undisturbed", self.reference, None, "")]
+        for cell in self.cells:
+            place = ", ".join(f"{value:g}" if isinstance(value, float) else value for value in cell.at)
+            rows.append(self._cells(place, cell.scores, cell.difference, cell.body))
+        return rows
+
+    def _cells(self, place: str, scores: Scores, difference: Interval | None, body: str) -> dict[str, str]:
+        cells = {", ".join(axis.name for axis in self.axes): place}
+        if any(axis.name == BODY for axis in self.axes):
+            cells["evolved in it"] = "yes" if body in self.evolved_in or not body else "no"
+        cells["mean ± deviation"] = f"{scores.mean:.1f} ± {scores.deviation:.1f}"
+        cells["difference [95%]"] = "–" if difference is None else str(difference)
+        cells["steps"] = f"{scores.steps.mean():.0f}"
+        if any(cell.scores.competence is not None for cell in self.cells):
+            cells["reaches its level"] = "–" if scores.reached is None else str(scores.reached)
+            cells["stays from"] = "–" if scores.competence is None else str(scores.competence)
+        if any(cell.scores.responses is not None for cell in self.cells):
+            cells["depth"] = "–" if scores.depth is None else f"{scores.depth:.0%}"
+            cells["recovered after"] = "–" if scores.recovery is None else str(scores.recovery)
+        every = (self.reference, *(cell.scores for cell in self.cells))
+        for name, counted in (("not struck", "unstruck"), ("diverged", "diverged")):
+            if any(getattr(other, counted) for other in every):
+                cells[name] = str(getattr(scores, counted))
+        return cells
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """The rows that programs read, by column; what is not known is None. The first is undisturbed."""
+        none = dict.fromkeys(axis.name for axis in self.axes)
+        rows = [_row(none, "", "", self.reference, None)]
+        for cell in self.cells:
+            at = {axis.name: value for axis, value in zip(self.axes, cell.at, strict=True)}
+            rows.append(_row(at, cell.body, cell.perturbation, cell.scores, cell.difference))
+        return rows
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, each life's numbers included, as JSON values."""
+        scores = (self.reference, *(cell.scores for cell in self.cells))
+        return {
+            "task": self.task,
+            "simulator": self.simulator,
+            "seed": self.seed,
+            "evolved_in": list(self.evolved_in),
+            "axes": [{"name": axis.name, "values": list(axis.values)} for axis in self.axes],
+            "seconds": self.seconds,
+            "rows": [{**row, "by_life": its.per_life()} for row, its in zip(self.to_rows(), scores, strict=True)],
+        }
+
+
+def _row(
+    at: dict[str, Any], body: str, perturbation: str, scores: Scores, difference: Interval | None
+) -> dict[str, Any]:
+    ends = difference or (None, None, None)
+    return {
+        **at,
+        # An axis of bodies has the same name, and says the same.
+        **({} if BODY in at else {"body": body or None}),
+        "perturbation": perturbation,
+        **scores.summary(),
+        **{f"difference{end}": value for end, value in zip(("", "_low", "_high"), ends, strict=True)},
+    }
+
+
+def sweep(
+    agent: Agent | Run | str | Path,
+    *,
+    morphology: str | Sequence[str] = (),
+    perturb: str | Sequence[str] = (),
+    bodies: str | None = None,
+    lives: int = 20,
+    seed: int = 0,
+    simulator: str | None = None,
+    imports: Sequence[str] = (),
+    trust_code: bool = False,
+    workers: int | None = None,
+    lived: Callable[[Outcome], None] | None = None,
+    begun: Callable[[int], None] | None = None,
+) -> Sweep:
+    """Live an agent's lives at each place of a grid: over bodies, a perturbation's strength, its onset.
+
+    A range is written FIRST..LAST:COUNT wherever a body or a perturbation has a number: ``front-left=1.0,0.25..1.5:6``,
+    ``noise-weights:0..1:5@300``, ``zero-weights@100..900:5``. One range makes a line, two a map.
+
+    Args:
+        agent: an agent, a run, or the file of either.
+        morphology: a body, perhaps with ranges; or several bodies, which are an axis by themselves.
+        perturb: perturbations, all of them at once; ranges in them are axes.
+        bodies: a named set of bodies instead of ``morphology``: ``"kandel"`` or ``"unseen"``.
+        lives: at each place, the same ones.
+        seed: which lives: those that ``evaluate`` lives with the same seed.
+        simulator: of the task, by default the one that published numbers are measured in.
+        imports, trust_code: as for ``load``.
+        workers: worker processes, by default one per core.
+        lived: is told of each life that ends.
+        begun: is told how many lives there will be, once all is checked.
+
+    Raises UsageError before any life is lived, RunError if none has a finite fitness.
+    """
+    workers, _ = check_resources(workers, None)
+    lives, seed = Whole(1).read("lives", lives), SEED.read("seed", seed)
+    agent = agent_of(agent, imports, trust_code)
+    evolved_in = agent.configuration.morphologies
+    simulator = simulator or agent.task.measured_in or agent.configuration.simulator
+    agent = agent.living_in(None, simulator)
+    morphologies = _bodies(bodies, [morphology] if isinstance(morphology, str) else list(morphology))
+    perturbations = [ranged(text, "--perturb") for text in ([perturb] if isinstance(perturb, str) else perturb)]
+    axes, places = _grid(morphologies, perturbations)
+    # Checked all at once: a world is made for it.
+    texts = list(dict.fromkeys(text for _, _, disturbing in places for text in disturbing))
+    checked = dict(zip(texts, perturbations_for(texts, agent.task, agent.network), strict=True))
+    there = {body: agent.living_in(body, simulator) for body in dict.fromkeys(body for _, body, _ in places)}
+    cells = [Cell(agent)] + [
+        Cell(there[body], tuple(checked[text] for text in disturbing)) for _, body, disturbing in places
+    ]
+    if begun is not None:
+        begun(lives * len(cells))
+    outcome = live_cells(cells, lives, seed, workers, lived)
+    strikes = [strike_of(cell.perturbations) for cell in cells]
+    # What chance alone looks like, where there is one step to look at.
+    strikes[0] = strikes[1] if len({*strikes[1:]}) == 1 else None
+    whole = [True, *(strike is None for strike in strikes[1:])]
+    reference, *scores = scores_of(outcome.outcomes, strikes, whole)
+    swept = [
+        SweepCell(
+            at,
+            cell.agent.body,
+            " ".join(map(str, cell.perturbations)),
+            its,
+            bootstrap_interval(its.scores - reference.scores),
+        )
+        for (at, _, _), cell, its in zip(places, cells[1:], scores, strict=True)
+    ]
+    return Sweep(agent.configuration.task, simulator, seed, evolved_in, axes, reference, tuple(swept), outcome.seconds)
+
+
+def _bodies(named: str | None, morphologies: list[str]) -> list[Ranged]:
+    if named is None:
+        return [ranged(text, "--morphology") for text in morphologies]
+    if morphologies:
+        raise UsageError("--bodies and --morphology both say the bodies; leave one of them out.")
+    if named not in NAMED:
+        raise unknown("set of bodies", named, NAMED)
+    return [Ranged((text,), ()) for text in NAMED[named]()]
+
+
+_Place = tuple[tuple[float | str, ...], str | None, list[str]]
+"""the axes' values, the body (None for the agent's own) and the perturbations"""
+
+
+def _grid(morphologies: Sequence[Ranged], perturbations: Sequence[Ranged]) -> tuple[tuple[Axis, ...], list[_Place]]:
+    """The axes, and the places of the grid."""
+    axes: list[Axis] = []
+    # Each makes texts of its part of a place's values.
+    parts: list[tuple[int, Callable[[Sequence[Any]], str]]] = []
+    if len(morphologies) > 1:
+        all_bodies = [its.text(chosen) for its in morphologies for chosen in itertools.product(*its.values)]
+        axes.append(Axis(BODY, tuple(dict.fromkeys(all_bodies))))
+        parts.append((1, lambda chosen: str(chosen[0])))
+        morphologies = []
+    for its in (*morphologies, *perturbations):
+        first = len(axes)
+        axes += [Axis(its.label(first, i), values) for i, values in enumerate(its.values)]
+        parts.append((len(its.values), its.text))
+    if not 1 <= len(axes) <= 2:
+        raise UsageError(
+            f"A sweep is over one or two ranges, FIRST..LAST:COUNT in --morphology or --perturb; {len(axes)} are given."
+        )
+    places: list[_Place] = []
+    has_body = len(parts) > len(perturbations)
+    for at in itertools.product(*(axis.values for axis in axes)):
+        left = list(at)
+        texts = []
+        for count, text in parts:
+            texts.append(text(left[:count]))
+            del left[:count]
+        places.append((at, texts[0] if has_body else None, texts[has_body:]))
+    if len(places) > MOST_CELLS:
+        raise UsageError(f"The sweep has {len(places):,} places; it can have {MOST_CELLS:,}: lower the ranges' counts.")
+    return tuple(axes), places
