@@ -38,7 +38,7 @@ MODULES = {"MuJoCo": "mujoco", "images": "Box2D"}
 
 
 class End(NamedTuple):
-    """What is left of a life: what came of it, and its last weights."""
+    """What is left of a life: what came of it, its last weights, and what it observed."""
 
     outcome: Outcome
     weights: tuple[bytes, ...]
@@ -65,7 +65,9 @@ def live(slots: Slots, size: int, lives: list[Life], places: list[int]) -> dict[
             slots.place(slot, genome_of(living[slot], size), living[slot])
         for outcome in slots.advance():
             (slot,) = (s for s, life in living.items() if (life.member, life.number) == outcome[:2])
-            ends[living.pop(slot)] = End(outcome, tuple(layer.tobytes() for layer in slots.weights(slot)))
+            sensed = b"" if outcome.sensed is None else outcome.sensed.tobytes()
+            weights = tuple(layer.tobytes() for layer in slots.weights(slot))
+            ends[living.pop(slot)] = End(outcome._replace(sensed=None), (*weights, sensed))
     return ends
 
 
