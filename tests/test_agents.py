@@ -74,7 +74,7 @@ def test_anybody_can_read_the_file(tmp_path: Path) -> None:
     parts = safetensors.numpy.load_file(tmp_path / "agent.safetensors")
     assert {name: part.shape for name, part in parts.items()} == {
         "layers.0.A": (4, 3), "layers.0.D": (4, 3), "layers.1.A": (3, 2), "layers.1.D": (3, 2),
-        "initial.0": (4, 3), "initial.1": (3, 2),
+        "initial.0": (4, 3), "initial.1": (3, 2), "observation.mean": (4,), "observation.deviation": (4,),
     }  # fmt: skip
     np.testing.assert_array_equal(parts["layers.0.D"].ravel(), agent.genome[12:24])
 

@@ -172,7 +172,7 @@ def test_a_disturbed_run_comes_to_what_an_undisturbed_one_does(
         metahebb.train(run=tmp_path / "there", cluster=machines.address, observer=killer, **CARTPOLE)
     assert result(tmp_path / "there") == result(undisturbed)
     assert killer.left == []
-    assert killer.restarts >= 5
+    assert killer.restarts >= 3
 
 
 def test_a_run_whose_driver_is_killed_goes_on_without_a_cluster(

@@ -66,7 +66,10 @@ def test_what_a_run_starts_from_is_in_its_folder_when_that_appears(undisturbed: 
     first = load_newest(prepared.checkpoints, strategy_of(c, undisturbed.best.network), c)
     assert first is not None
     assert first.generation == 0
-    np.testing.assert_array_equal(first.state.mean, undisturbed.best.genome)
+    evolved, observed = np.split(undisturbed.best.genome, [undisturbed.best.network.evolved_parameters])
+    np.testing.assert_array_equal(first.state.mean, evolved)
+    assert first.sensed is not None
+    np.testing.assert_allclose(first.sensed.normalisation, observed, rtol=1e-4)
 
     metahebb.resume(prepared, workers=1)
     never_died = metahebb.train(TASK, run=tmp_path / "never-died", workers=1, **settings)
