@@ -25,7 +25,6 @@ from typing import NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from metahebb.encoders import Encoder
 from metahebb.initial_weights import CO_EVOLVED, INITIAL_WEIGHTS
@@ -226,61 +225,41 @@ class Network:
             each = zip(layers, plasticity.coefficients, pairwise(activities), factors, strict=True)
             # A stage, so that float16 coefficients are converted to float32 at each step as they are read: XLA would
             # convert them all before a loop of steps, and then read twice as much memory at each.
-            layers = tuple(self._learned(layer, coefficients, *ends, rate) for layer, coefficients, ends, rate in each)
+            layers = tuple(
+                stage(self._update, layer, coefficients, *ends, *([] if rate is None else [rate]))
+                for layer, coefficients, ends, rate in each
+            )
         return state._replace(layers=layers, age=state.age + 1)
 
-    def _learned(
+    def _update(
         self,
         layer: Layer,
         coefficients: tuple[jax.Array, ...],
         pre: jax.Array,
         post: jax.Array,
-        rate: jax.Array | None,
+        rate: jax.Array | None = None,
     ) -> Layer:
         """A layer after a step with activities [lives, inputs] and [lives, outputs] on its ends."""
-        if rate is None:
-            return stage(self._update, layer, coefficients, pre, post)
-        # What is neither frozen nor as ever is computed anew: lives that nothing slows learn the same bits, whoever is
-        # beside them.
-        learned = stage(self._unless_frozen, layer, coefficients, pre, post, rate)
-        partly = (rate != 0) & (rate != 1)
-        return lax.cond(
-            jnp.any(partly),
-            lambda: jax.tree.map(
-                lambda slower, new: jnp.where(partly[:, None, None], slower, new),
-                self._slowed(layer, coefficients, pre, post, rate),
-                learned,
-            ),
-            lambda: learned,
-        )
-
-    def _update(self, layer: Layer, coefficients: tuple[jax.Array, ...], pre: jax.Array, post: jax.Array) -> Layer:
-        return Layer(*NORMALISERS[self.normaliser](self._after(layer, coefficients, pre, post)))
-
-    def _unless_frozen(
-        self, layer: Layer, coefficients: tuple[jax.Array, ...], pre: jax.Array, post: jax.Array, rate: jax.Array
-    ) -> Layer:
-        learned = self._update(layer, coefficients, pre, post)
-        return jax.tree.map(lambda new, old: jnp.where(rate[:, None, None] == 0, old, new), learned, layer)
-
-    def _slowed(
-        self, layer: Layer, coefficients: tuple[jax.Array, ...], pre: jax.Array, post: jax.Array, rate: jax.Array
-    ) -> Layer:
-        change = self._after(layer, coefficients, pre, post) - layer.weights
-        return Layer(*NORMALISERS[self.normaliser](layer.weights + rate[:, None, None] * change))
-
-    def _after(self, layer: Layer, coefficients: tuple[jax.Array, ...], pre: jax.Array, post: jax.Array) -> jax.Array:
-        """A layer's weights with their change, not normalised yet."""
         read = [coefficient.astype(jnp.float32) for coefficient in coefficients]
-        return jax.vmap(self._changed)(layer.weights, pre[:, :, None], post[:, None, :], *read)
+        changed = jax.vmap(self._changed)(layer.weights, pre[:, :, None], post[:, None, :], rate, *read)
+        raw, scale = NORMALISERS[self.normaliser](changed)
+        if rate is None:
+            return Layer(raw, scale)
+        frozen = rate[:, None, None] == 0
+        return Layer(jnp.where(frozen, changed, raw), None if scale is None else jnp.where(frozen, 1.0, scale))
 
-    def _changed(self, weight: jax.Array, pre: jax.Array, post: jax.Array, *read: jax.Array) -> jax.Array:
+    def _changed(
+        self, weight: jax.Array, pre: jax.Array, post: jax.Array, rate: jax.Array | None, *read: jax.Array
+    ) -> jax.Array:
         """One life's weights [inputs, outputs] with their change, from pre [inputs, 1] and post [1, outputs]."""
         if self._folds:
             a, b, c, d = read
-            return weight + (a * pre * post + b * pre + c * post + d)
-        assert self.rule is not None
-        return weight + self.rule(pre, post, weight, *read)
+            change = a * pre * post + b * pre + c * post + d
+        else:
+            assert self.rule is not None
+            change = self.rule(pre, post, weight, *read)
+        # With a rate of 1 the bits are those of no rate.
+        return weight + change if rate is None else jnp.where(rate == 0, weight, weight + rate * change)
 
     def _stored(self, coefficient: jax.Array) -> jax.Array:
         """As a life stores it; what exceeds the range is its end, and NaN stays NaN."""
