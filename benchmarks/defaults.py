@@ -33,14 +33,7 @@ LIVES = 100
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, RESULTS, TABLE = ROOT / "runs" / "defaults", ROOT / "results" / "defaults.json", ROOT / "docs" / "defaults.md"
 
-HEAD = """# What the defaults come to
-
-`metahebb train gymnasium:<id>` with no other option, three seeds each, on two cores. A run ends when its validation
-(32 lives of the mean genome) reaches the threshold that the environment's makers name, or after {minutes:g} minutes.
-Scores are means over {lives} fresh lives of the best agent, in bold where they reach the threshold; random rules score
-in the same lives. Made by `python -m benchmarks.defaults`, which goes on where it was stopped.
-
-"""
+BEGIN, END = "<!-- the table -->", "<!-- its end -->"
 
 
 def main() -> None:
@@ -60,7 +53,8 @@ def main() -> None:
                 print(f"  {result}", flush=True)
                 results.setdefault(name, {})[str(seed)] = result
                 write(RESULTS, json.dumps(results, indent=1) + "\n")
-                write(TABLE, HEAD.format(minutes=given.minutes, lives=LIVES) + table(results))
+                before, _, rest = TABLE.read_text().partition(BEGIN)
+                write(TABLE, f"{before}{BEGIN}\n\n{table(results)}\n{END}{rest.partition(END)[2]}")
 
 
 def measure(name: str, seed: int, minutes: float, workers: int | None) -> dict[str, Any]:
