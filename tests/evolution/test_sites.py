@@ -13,7 +13,7 @@ from metahebb.assembly import configure
 from metahebb.configuration import Configuration
 from metahebb.evolution import workers
 from metahebb.evolution.messages import Message
-from metahebb.evolution.protocol import lived_message, read_live, read_sum, summed_message
+from metahebb.evolution.protocol import lived_message, read_live, read_sum, ready_message, summed_message
 from metahebb.evolution.sites import JOINED, Channel, Hear, Site
 from metahebb.evolution.training import lives_of
 from metahebb.evolution.workers import Workers
@@ -38,7 +38,7 @@ class Actor(Channel):
     def send(self, message: Message) -> bool:
         self.told.append(message)
         if message.kind == "start":
-            self._hear(self, Message("ready", {"slots": 2}))
+            self._hear(self, ready_message(2, {}))
         elif message.kind == "drop":
             # What it had just done is on its way when it is told to drop it.
             self.answer_late()
