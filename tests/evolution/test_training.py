@@ -192,7 +192,8 @@ def test_a_population_strategy_starts_around_the_agent_it_is_given(tmp_path: Pat
     # The mean of its first population: the genome, and 15 with a tenth of the deviation of random ones.
     away = (run.latest.genome - genome)[: network.evolved_parameters]
     assert 0 < np.abs(away).max() < 0.2
-    assert 0.1 * np.sqrt(15) / 16 * 0.8 < away.std() < 0.1 * np.sqrt(15) / 16 * 1.2
+    expected = 0.1 * c.start_scale * np.sqrt(15) / 16
+    assert 0.8 * expected < away.std() < 1.2 * expected
 
 
 def test_a_population_around_an_agent_is_not_forgotten_when_a_run_dies_in_its_first_generation(tmp_path: Path) -> None:
