@@ -151,7 +151,8 @@ def compare_lives(
             scale = np.abs(reference.weights[k]).max()
             np.testing.assert_allclose(ours, reference.weights[k], atol=2e-4 * scale, rtol=0)
         expected = reference.act(observation if filters is None else reference_features(filters, observation))
-        state, activities, *_ = one_step(plasticity, state, jnp.asarray(observation)[None])
+        lived = one_step(plasticity, state, jnp.asarray(observation)[None])
+        state, activities = lived.state, lived.seen.activities
         for k, (ours, theirs) in enumerate(zip(activities, expected, strict=True)):
             scale = np.abs(theirs).max()
             np.testing.assert_allclose(np.asarray(ours[0])[places[k]], theirs, atol=5e-4 * scale, rtol=0)
