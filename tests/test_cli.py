@@ -28,6 +28,7 @@ pytestmark = [
 
 TASK = "gymnasium:CartPole-v1"
 SETTINGS: dict[str, Any] = {
+    "target": 1e9,
     "population": 32,
     "lives": 8,
     "generations": 9,
