@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := runs/make-run-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: run test check bench clean
+.PHONY: run test test-slow check bench clean
 
 # Evolve for a few minutes, film a life, then score the evolved rules beside random ones on the same fresh lives.
 run: .venv/.ready
@@ -18,6 +18,10 @@ test: .venv/.ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+# What takes minutes more: a Ray cluster of several nodes, what only an accelerator does by itself.
+test-slow: .venv/.ready-dev
+	$(BIN)/pytest -n 2 --dist loadgroup -m slow
 
 bench: .venv/.ready-bench
 	$(BIN)/python -m benchmarks
@@ -36,6 +40,10 @@ clean:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@ .venv/.ready
 
-.venv/.ready-bench: .venv/bin/python pyproject.toml
+.venv/.ready-# What takes minutes more: a Ray cluster of several nodes, what only an accelerator does by itself.
+test-slow: .venv/.ready-dev
+	$(BIN)/pytest -n 2 --dist loadgroup -m slow
+
+bench: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,benchmark]'
 	touch $@ .venv/.ready-dev .venv/.ready

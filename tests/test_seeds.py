@@ -13,7 +13,16 @@ from metahebb.seeds import Stream, noise, start, words
 
 def test_streams_keep_their_numbers() -> None:
     """They are part of what a seed means: runs are resumed, and results repeated, by later versions."""
-    numbers = {"START": 0, "NOISE": 1, "TRAINING": 2, "VALIDATION": 3, "EVALUATION": 4, "STRATEGY": 5}
+    numbers = {
+        "START": 0,
+        "NOISE": 1,
+        "TRAINING": 2,
+        "VALIDATION": 3,
+        "EVALUATION": 4,
+        "STRATEGY": 5,
+        "SHUFFLE": 6,
+        "BODIES": 7,
+    }
     assert {stream.name: stream.value for stream in Stream} == numbers
 
 
@@ -29,7 +38,7 @@ def test_streams_seeds_and_indices_differ() -> None:
         tuple(words(seed, stream, *index, count=3).tolist())
         for seed, stream, index in itertools.product((0, 1, 2**32, 2**63 - 1), Stream, indices)
     ]
-    assert len(set(drawn)) == len(drawn) == 216
+    assert len(set(drawn)) == len(drawn) == 288
 
 
 def test_a_lifes_seeds_are_those_of_its_number() -> None:
