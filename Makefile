@@ -19,7 +19,7 @@ test: .venv/.ready-dev
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadgroup
 
-# What takes minutes more: a Ray cluster of several nodes, what only an accelerator does by itself.
+# What takes minutes more: Ray's clusters of several nodes, and lives begun together, as on an accelerator.
 test-slow: .venv/.ready-dev
 	$(BIN)/pytest -n 2 --dist loadgroup -m slow
 
@@ -40,10 +40,6 @@ clean:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@ .venv/.ready
 
-.venv/.ready-# What takes minutes more: a Ray cluster of several nodes, what only an accelerator does by itself.
-test-slow: .venv/.ready-dev
-	$(BIN)/pytest -n 2 --dist loadgroup -m slow
-
-bench: .venv/bin/python pyproject.toml
+.venv/.ready-bench: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,benchmark]'
 	touch $@ .venv/.ready-dev .venv/.ready
