@@ -111,7 +111,7 @@ def test_a_file_of_the_users_is_not_overwritten_by_a_rule(rule: Path, tmp_path: 
     shutil.copy(rule, tmp_path / "mine.py")
     agent.save(tmp_path / "agent.safetensors")
     agent.save(tmp_path / "agent.safetensors")
-    assert load_agent(tmp_path / "agent.safetensors").genome.tobytes() == agent.genome.tobytes()
+    assert load_agent(tmp_path / "agent.safetensors", trust_code=True).genome.tobytes() == agent.genome.tobytes()
 
 
 def test_portable_and_located_are_each_others_reverse(rule: Path, tmp_path: Path) -> None:

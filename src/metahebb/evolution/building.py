@@ -36,10 +36,11 @@ def building_beside(path: Path) -> Iterator[Path]:
     with undone(tidy):
         try:
             while True:
-                site.mkdir(parents=True, exist_ok=True)
                 try:
+                    # That there is one already is told by an error if it is swept just then.
+                    site.mkdir(parents=True, exist_ok=True)
                     lock.acquire(blocking=False)
-                except (Timeout, FileNotFoundError):
+                except (Timeout, FileNotFoundError, FileExistsError):
                     # Swept, in the moment in which it had no lock.
                     continue
                 if (site / LOCK).exists():
