@@ -41,7 +41,9 @@ def building_beside(path: Path) -> Iterator[Path]:
                     site.mkdir(parents=True, exist_ok=True)
                     lock.acquire(blocking=False)
                 except (Timeout, FileNotFoundError, FileExistsError):
-                    # Swept, in the moment in which it had no lock.
+                    # Swept, in the moment in which it had no lock; unless there is no place for it at all.
+                    if not path.absolute().parent.is_dir():
+                        raise
                     continue
                 if (site / LOCK).exists():
                     break
