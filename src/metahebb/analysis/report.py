@@ -23,6 +23,7 @@ import numpy as np
 from metahebb import api
 from metahebb.agents import Agent
 from metahebb.analysis import figures
+from metahebb.analysis.intervals import bootstrap_interval
 from metahebb.analysis.recordings import record
 from metahebb.analysis.video import film
 from metahebb.api import Evaluation
@@ -42,7 +43,6 @@ FILM_BYTES = 7 * 2**20
 """of the film at most, so that the file stays below 15 MB"""
 QUALITIES = (28, 32, 36, 40, 45)
 """x264's constant rate factors, from the first that makes the film small enough"""
-RESAMPLES = 2000
 
 
 def write_report(
@@ -210,15 +210,12 @@ life by life, with its bootstrap 95% interval.</p>
 
 def _scores(rows: Mapping[str, Evaluation]) -> str:
     plain = rows["undisturbed"]
-    rng = np.random.default_rng(0)
     body = []
     for name, its in rows.items():
         difference = ""
         if its is not plain:
-            paired = its.scores - plain.scores
-            means = rng.choice(paired, (RESAMPLES, len(paired))).mean(axis=1)
-            low, high = np.quantile(means, [0.025, 0.975])
-            difference = f"{paired.mean():+.1f} ({low:+.1f} … {high:+.1f})".replace("-", "−")
+            mean, low, high = bootstrap_interval(its.scores - plain.scores)
+            difference = f"{mean:+.1f} ({low:+.1f} … {high:+.1f})".replace("-", "−")
         cells = [f"{its.mean:.1f} ± {its.deviation:.1f}", f"{its.median:.1f}", f"{its.min:.1f} … {its.max:.1f}"]
         cells = [cell.replace("-", "−") for cell in cells] + [difference, str(its.diverged)]
         body.append(f"<tr><th>{_text(name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")

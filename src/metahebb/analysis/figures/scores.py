@@ -9,12 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from metahebb.analysis.figures.style import COLOURS, new_axes
+from metahebb.analysis.intervals import bootstrap_interval
 from metahebb.configuration import SETTINGS
 from metahebb.evolution.runs import Run
 
 __all__ = ["draw_bars", "draw_curves"]
-
-RESAMPLES = 2000
 
 
 def draw_curves(runs: Sequence[Run], axes: Axes | None = None) -> Axes:
@@ -78,9 +77,7 @@ def draw_bars(scores: Mapping[str, Any], axes: Axes | None = None, label: str = 
         values = np.asarray(given, np.float64)
         values = values[np.isfinite(values)]
         colour = COLOURS[place % len(COLOURS)]
-        mean = values.mean()
-        means = rng.choice(values, (RESAMPLES, len(values))).mean(axis=1)
-        low, high = np.quantile(means, [0.025, 0.975])
+        mean, low, high = bootstrap_interval(values)
         axes.barh(place, mean, color=colour, alpha=0.55, height=0.62)
         jitter = place + rng.uniform(-0.22, 0.22, len(values))
         axes.plot(values, jitter, ls="", marker=".", ms=3, color=colour, mew=0, alpha=0.7)
