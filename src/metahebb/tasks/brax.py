@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
-
-import jax
 
 from metahebb.errors import unknown
 from metahebb.interrupts import told
-from metahebb.tasks.suites import MAX_STEPS, import_suite, in_unit_box, suite_task
+from metahebb.tasks.suites import MAX_STEPS, beginning_and_step, import_suite, in_unit_box, suite_task
 from metahebb.tasks.task import Options, Task
 
 __all__ = ["PREFIX", "make"]
@@ -27,13 +24,4 @@ def make(name: str, options: Options) -> Task:
         # That Brax's environments are no longer worked on; our documentation says so.
         warnings.filterwarnings("ignore", "Brax System")
         env = envs.get_environment(identifier, **options.env_args)
-
-    def reset(key: jax.Array) -> tuple[jax.Array, Any]:
-        state = env.reset(key)
-        return state.obs, state
-
-    def step(key: jax.Array, state: Any, action: jax.Array) -> tuple[Any, ...]:
-        after = env.step(state, action)
-        return after.obs, after, after.reward, after.done
-
-    return suite_task(name, options, reset, step, in_unit_box(env.action_size), MAX_STEPS)
+    return suite_task(name, options, *beginning_and_step(env), in_unit_box(env.action_size), MAX_STEPS)

@@ -6,13 +6,9 @@ fetched by Playground itself when the first of their environments is made.
 
 from __future__ import annotations
 
-from typing import Any
-
-import jax
-
 from metahebb.errors import unknown
 from metahebb.interrupts import told
-from metahebb.tasks.suites import MAX_STEPS, import_suite, in_unit_box, suite_task
+from metahebb.tasks.suites import MAX_STEPS, beginning_and_step, import_suite, in_unit_box, suite_task
 from metahebb.tasks.task import Options, Task
 
 __all__ = ["PREFIX", "make"]
@@ -32,13 +28,4 @@ def make(name: str, options: Options) -> Task:
         overrides = {"impl": "jax"} if "impl" in config else {}
         env = registry.load(identifier, config=config, config_overrides={**overrides, **options.env_args})
         limit = int(config.get("episode_length", MAX_STEPS))
-
-    def reset(key: jax.Array) -> tuple[jax.Array, Any]:
-        state = env.reset(key)
-        return state.obs, state
-
-    def step(key: jax.Array, state: Any, action: jax.Array) -> tuple[Any, ...]:
-        after = env.step(state, action)
-        return after.obs, after, after.reward, after.done
-
-    return suite_task(name, options, reset, step, in_unit_box(env.action_size), limit)
+    return suite_task(name, options, *beginning_and_step(env), in_unit_box(env.action_size), limit)

@@ -24,7 +24,7 @@ from metahebb.readouts import readout_for
 from metahebb.tasks.task import VECTOR_SETTINGS, Options, Task
 from metahebb.worlds.traced import VmappedWorld
 
-__all__ = ["MAX_STEPS", "import_suite", "in_unit_box", "suite_task"]
+__all__ = ["MAX_STEPS", "beginning_and_step", "import_suite", "in_unit_box", "suite_task"]
 
 MAX_STEPS = 1000
 """of a life in suites whose environments have no limit of their own, as these suites train"""
@@ -41,6 +41,20 @@ def import_suite(module: str, extra: str) -> ModuleType:
         raise UsageError(f"Tasks {extra}:<env> need {missing}: {remedy}") from e
     except Exception as e:
         raise UsageError(f"Importing {module} raised {raised(e)}; its packages may not fit each other: {remedy}") from e
+
+
+def beginning_and_step(env: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The functions that ``VmappedWorld`` takes, of an environment whose state has all that a step tells (Brax's)."""
+
+    def reset(key: jax.Array) -> tuple[jax.Array, Any]:
+        state = env.reset(key)
+        return state.obs, state
+
+    def step(key: jax.Array, state: Any, action: jax.Array) -> tuple[Any, ...]:
+        after = env.step(state, action)
+        return after.obs, after, after.reward, after.done
+
+    return reset, step
 
 
 def in_unit_box(size: int) -> gymnasium.Space[Any]:
