@@ -36,14 +36,12 @@ def building_beside(path: Path) -> Iterator[Path]:
     with undone(tidy):
         try:
             while True:
-                try:
-                    # That there is one already is told by an error if it is swept just then.
+                # Between these steps, in which it has no lock yet, it may be swept.
+                with contextlib.suppress(FileExistsError):
                     site.mkdir(parents=True, exist_ok=True)
+                try:
                     lock.acquire(blocking=False)
-                except (Timeout, FileNotFoundError, FileExistsError):
-                    # Swept, in the moment in which it had no lock; unless there is no place for it at all.
-                    if not path.absolute().parent.is_dir():
-                        raise
+                except (Timeout, FileNotFoundError):
                     continue
                 if (site / LOCK).exists():
                     break
