@@ -14,7 +14,8 @@ from metahebb.analysis.recordings import Recording, open_recording
 from metahebb.configuration import read_configuration
 from metahebb.errors import UsageError, quoted, unknown
 from metahebb.evolution.runs import Run
-from metahebb.files import read_file, user_path
+from metahebb.files import read_file
+from metahebb.shipped import located
 
 __all__ = ["PLOTS", "plot"]
 
@@ -53,7 +54,7 @@ def _changes(paths: Sequence[Path], options: Mapping[str, Any], trust_code: bool
 def _curves(paths: Sequence[Path], options: Mapping[str, Any], trust_code: bool) -> Any:
     runs = []
     for path in paths:
-        folder = user_path("The run", path)
+        folder = located("The run", path)
         run = Run(folder, read_configuration(folder / "config.json"))
         if not run.metrics():
             raise UsageError(f"The run {quoted(folder)} has no metrics yet, so there is nothing to draw.")

@@ -50,6 +50,7 @@ from metahebb.files import (
 )
 from metahebb.interrupts import undone
 from metahebb.json_text import json_text
+from metahebb.shipped import located, not_found
 from metahebb.trust import remember, signed
 
 __all__ = ["Run", "create_run", "open_run"]
@@ -329,14 +330,14 @@ def _exists(folder: Path) -> UsageError:
 
 
 def open_run(folder: str | Path, *, trust_code: bool = False) -> Run:
-    """A run that exists.
+    """A run that exists, or what is kept of that of an agent that comes with metahebb, by its name.
 
     Raises UsageError if the folder is not one, and for a run with Python code that this user has not trained with,
     unless ``trust_code``.
     """
-    folder = user_path("The run", folder)
+    folder = located("The run", folder)
     if not folder.is_dir():
-        raise UsageError(f"There is no run folder {quoted(folder)}.")
+        raise UsageError(f"There is no run folder {quoted(folder)}{not_found(folder)}")
     if not user_path("The run", folder / "config.json").exists():
         raise UsageError(f"{quoted(folder)} is not a run: it has no config.json.")
     configuration = read_configuration(folder / "config.json")
