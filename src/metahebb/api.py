@@ -46,7 +46,7 @@ from metahebb.resources import (
 )
 from metahebb.seeds import Stream
 from metahebb.settings import Group, Number, Whole
-from metahebb.shipped import FOLDER
+from metahebb.shipped import is_shipped
 from metahebb.source import write_rule
 from metahebb.tasks import Task
 from metahebb.trust import new_folder, remember, split_task
@@ -302,7 +302,7 @@ def run_to_continue(
     Raises UsageError, before that is written, if the run cannot go on or has done more generations.
     """
     run = open_run(folder, trust_code=trust_code)
-    if run.folder.parent == FOLDER:
+    if is_shipped(run.folder):
         raise UsageError(
             f"The run of {run.folder.name!r}, which comes with metahebb, cannot go on; begin another with --from "
             f"{run.folder.name}."

@@ -153,17 +153,22 @@ def evolve_each(
     """Evolve runs of one folder one after the other until each has had so many minutes; ``told`` of one whenever there
     is news of it. A run that fails keeps no other from going on.
     """
+
+    def on_its_way(member: Member) -> None:
+        # What is called a time limit elsewhere is its end here.
+        if member.state in ("runs", "failed"):
+            told(member)
+
     for member in members:
         spent = _spent(member)
         if spent < minutes:
             began = time.monotonic()
-            evolve_members([member], workers=workers, time_limit=minutes - spent, told=told)
+            evolve_members([member], workers=workers, time_limit=minutes - spent, told=on_its_way)
             if member.state == "failed":
                 continue
             # Where its generations or its target ended it, there is nothing to use the rest for.
             had = spent + (time.monotonic() - began) / 60 if member.state == "time" else minutes
             _write_spent(member, had)
-        # What is called a time limit elsewhere is its end here.
         member.state = "done"
         told(member)
 

@@ -23,7 +23,9 @@ from metahebb.configuration import Configuration, read_configuration
 from metahebb.errors import nearest
 from metahebb.files import user_path
 
-__all__ = ["FOLDER", "RECORD", "Shipped", "located", "not_found", "shipped", "shipped_agents", "shipped_names"]
+__all__ = [
+    "FOLDER", "RECORD", "Shipped", "is_shipped", "located", "not_found", "shipped", "shipped_agents", "shipped_names",
+]  # fmt: skip
 
 FOLDER = Path(__file__).parent
 RECORD = "record.json"
@@ -62,6 +64,11 @@ def shipped(name: str) -> Shipped:
 def shipped_agents() -> list[Shipped]:
     """All agents that come with metahebb."""
     return [shipped(name) for name in shipped_names()]
+
+
+def is_shipped(folder: Path) -> bool:
+    """Whether a folder is that of an agent that comes with metahebb."""
+    return folder.parent == FOLDER
 
 
 def located(what: str, given: str | os.PathLike[str]) -> Path:
