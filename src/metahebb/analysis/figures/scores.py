@@ -60,7 +60,8 @@ def _differing(run: Run, runs: Sequence[Run]) -> str:
     """The settings of a run that not all runs share, but for the seed. Of plasticity a static network has none."""
     its = vars(run.configuration)
     static = run.configuration.static
-    found = ["static weights"] if static and not all(other.configuration.static for other in runs) else []
+    both = len({other.configuration.static for other in runs}) > 1
+    found = ["static weights"] if static and both else []
     for name, declared in SETTINGS.items():
         plastic = declared.static is not ...
         if name in ("seed", "generations", "static") or (static and plastic):
@@ -68,7 +69,7 @@ def _differing(run: Run, runs: Sequence[Run]) -> str:
         others = [other for other in runs if not (plastic and other.configuration.static)]
         if any(vars(other.configuration)[name] != its[name] for other in others):
             found.append(f"{declared.label} {its[name]}")
-    return ", ".join(found) or ("plastic weights" if any(o.configuration.static for o in runs) else "population's mean")
+    return ", ".join(found) or ("plastic weights" if both else "population's mean")
 
 
 def _rows(runs: Sequence[Run], name: str) -> np.ndarray:
