@@ -126,6 +126,9 @@ class Configuration:
         only_for="openai-es")
     sigma: float = setting(
         0.1, SEARCH, POSITIVE, "Standard deviation of the samples around the mean genome.", only_for="openai-es")
+    noise_rank: int = setting(
+        0, SEARCH, Whole(0), "Rank of the samples' noise in each layer's matrix of a coefficient; 0 is full noise.",
+        only_for="openai-es", absent=0)
     sigma_decay: float = setting(0.999, SEARCH, DECAY, "A factor on sigma after each generation.", only_for="openai-es")
     sigma_minimum: float = setting(0.01, SEARCH, NOT_NEGATIVE, "Sigma does not decay below this.", only_for="openai-es")
     lr: float = setting(0.05, SEARCH, POSITIVE, "Learning rate of the search.", only_for="openai-es")
@@ -184,6 +187,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "start_scale": 1.0,
         "filter_scale": 1.0,
         "sigma": 0.1,
+        "noise_rank": 0,
         "sigma_decay": 0.999,
         "sigma_minimum": 0.01,
         "lr": 0.2,

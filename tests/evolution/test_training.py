@@ -40,6 +40,7 @@ SETTINGS: dict[str, Any] = {
 }
 STRATEGIES: dict[str, dict[str, Any]] = {
     "adam": {"optimizer": "adam"},
+    "with noise of low rank": {"noise_rank": 2},
     "with a distribution": {"strategy": "SNES"},
     "with a population": {"strategy": "DifferentialEvolution"},
 }
@@ -217,7 +218,7 @@ def test_resuming_changes_nothing_for_strategies_with_more_state(tmp_path: Path,
     run = metahebb.train(TASK, run=tmp_path / "run", workers=1, **SETTINGS, **STRATEGIES[strategy])
     undisturbed = result(run.folder)
     forget(run.folder, 1)
-    metahebb.resume(run, workers=1)
+    metahebb.resume(run, workers=2)
     assert result(run.folder) == undisturbed
 
 

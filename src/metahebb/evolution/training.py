@@ -20,6 +20,7 @@ from metahebb.errors import RunError
 from metahebb.evolution import checkpoints
 from metahebb.evolution.checkpoints import Checkpoint
 from metahebb.evolution.evosax_strategies import EvosaxStrategy, check_strategy
+from metahebb.evolution.noise import FULL, NoiseShape
 from metahebb.evolution.openai_es import OPTIMIZERS, Decay, OpenAIES
 from metahebb.evolution.populations import FilterScale, MirroredPopulation, StartingPopulation, pair_and_sign
 from metahebb.evolution.runs import Run
@@ -411,6 +412,7 @@ def strategy_of(c: Configuration, network: Network, around: np.ndarray | None = 
         Decay(c.sigma, c.sigma_decay, c.sigma_minimum),
         start.genome,
         start.filter_scale,
+        NoiseShape(c.noise_rank, network.matrices) if c.noise_rank else FULL,
     )
 
 
