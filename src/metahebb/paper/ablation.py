@@ -23,7 +23,7 @@ from metahebb.analysis.figures.style import save_figure
 from metahebb.analysis.intervals import bootstrap_interval
 from metahebb.configuration import SEED, read_configuration
 from metahebb.errors import UsageError, quoted
-from metahebb.evolution.runs import Run
+from metahebb.evolution.runs import read_run
 from metahebb.experiments.cells import Cell, live_cells
 from metahebb.experiments.scores import Scores, scores_of
 from metahebb.files import user_path, write_file
@@ -175,7 +175,7 @@ def evolve_each(
 
 def _spent(member: Member) -> float:
     """The minutes that a run has had: what was written down, or where it was killed what its generations took."""
-    its = sum(line["seconds"] for line in _run_of(member).metrics()) / 60
+    its = sum(line["seconds"] for line in read_run(member.folder).metrics()) / 60
     return max(its, _all_spent(member.folder.parent / SPENT).get(member.name, 0.0))
 
 
@@ -195,10 +195,6 @@ def _write_spent(member: Member, minutes: float) -> None:
     path = member.folder.parent / SPENT
     spent = {**_all_spent(path), member.name: round(minutes, 3)}
     write_file("The minutes", path, (json.dumps(spent, indent=1) + "\n").encode())
-
-
-def _run_of(member: Member) -> Run:
-    return Run(member.folder, read_configuration(member.folder / "config.json"))
 
 
 def ablation_of(
@@ -228,7 +224,7 @@ def ablation_of(
     by_name: dict[str, list[AblationRun]] = {}
     coefficients: dict[str, int] = {}
     for member, agent, its in zip(evolved, agents, scores, strict=True):
-        c, lines = agent.configuration, _run_of(member).metrics()
+        c, lines = agent.configuration, read_run(member.folder).metrics()
         name = "static weights" if c.static else c.rule
         coefficients[name] = len(agent.network.genes)
         run = AblationRun(c.seed, len(lines), sum(line["steps"] for line in lines), its)
@@ -240,5 +236,5 @@ def ablation_of(
 
 def draw_ablation(members: Sequence[Member], path: Path) -> None:
     """Draw the fitness of all runs that have begun over generations, rule by rule with its spread over seeds."""
-    runs = [run for run in map(_run_of, members) if run.metrics()]
+    runs = [run for run in (read_run(member.folder) for member in members) if run.metrics()]
     save_figure(draw_curves(runs), path, overwrite=True)

@@ -60,7 +60,7 @@ TABLES: Mapping[str, PublishedTable] = {
     "table1": PublishedTable(
         "Table 1, CarRacing",
         (PublishedRow("CarRacing", None, PublishedScore(711, 16), PublishedScore(872, 11)),),
-        (Place("car-racing", "jax", "ours"), Place("car-racing", "gymnasium", "Gymnasium's")),
+        (Place("car-racing", "jax", "our simulator"), Place("car-racing", "gymnasium", "Gymnasium's")),
         "The published scores are of CarRacing-v0, where a lap ends once all tiles are visited; v3, and so ours, also "
         "ends it when 95% are and the car reaches tile 0.",
     ),
