@@ -1007,6 +1007,8 @@ def ablation(
     for file in files:
         write_table(result, file)
     _show(f"{result.task}, {minutes:g} minutes each: {result.lives} lives, the same for all", result.to_table())
+    if result.missing:
+        stdout.print(f"Without an agent, and so missing: {', '.join(result.missing)}")
     stdout.print(f"Curves: {figure}")
     sweeps.check_all_done(members)
 

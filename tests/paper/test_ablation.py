@@ -13,7 +13,7 @@ import pytest
 import metahebb as package
 from metahebb.errors import UsageError
 from metahebb.paper import ablation
-from metahebb.paper.ablation import ablation_members, evolve_each
+from metahebb.paper.ablation import ablation_members, ablation_of, evolve_each
 from metahebb.sweeps import Member
 from support import Answer, kill, tree, wait_for
 
@@ -62,6 +62,9 @@ def test_each_run_has_its_minutes_once(metahebb: Callable[..., Answer], tmp_path
     with pytest.raises(UsageError, match=r"has runs of task 'gymnasium:CartPole-v1', not of 'car-racing'"):
         ablation_members("car-racing", "runs", [1, 5])
     assert not Path("runs/static,seed=5").exists()
+    assert ablation_of(members, 1, workers=1).missing == ("rule=ABCD,seed=1", "static,seed=1")
+    with pytest.raises(UsageError, match="No run of the ablation has an agent yet"):
+        ablation_of(members[2:])
 
 
 def test_what_a_kill_leaves_goes_on(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:

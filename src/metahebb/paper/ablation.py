@@ -77,6 +77,8 @@ class Ablation:
     """of the lives"""
     rows: tuple[AblationRow, ...]
     """those that have an agent, in the order of their means"""
+    missing: tuple[str, ...]
+    """the names of the runs that have none: no generation was done in their minutes, or they failed"""
     seconds: float
 
     def to_table(self) -> list[dict[str, str]]:
@@ -102,7 +104,8 @@ class Ablation:
         """All of it, each life's numbers included, as JSON values."""
         by_life = [run.scores.per_life() for row in self.rows for run in row.runs]
         rows = [{**row, "by_life": its} for row, its in zip(self.to_rows(), by_life, strict=True)]
-        return {"task": self.task, "seed": self.seed, "seconds": self.seconds, "rows": rows}
+        facts = {"task": self.task, "seed": self.seed, "seconds": self.seconds, "missing": list(self.missing)}
+        return {**facts, "rows": rows}
 
 
 def _cells(row: AblationRow) -> dict[str, str]:
@@ -231,7 +234,8 @@ def ablation_of(
         by_name.setdefault(name, []).append(run)
     rows = [AblationRow(name, coefficients[name], tuple(runs)) for name, runs in by_name.items()]
     rows.sort(key=lambda row: -row.means.mean())
-    return Ablation(agents[0].configuration.task, lives, seed, tuple(rows), outcome.seconds)
+    missing = tuple(member.name for member in members if member not in evolved)
+    return Ablation(agents[0].configuration.task, lives, seed, tuple(rows), missing, outcome.seconds)
 
 
 def draw_ablation(members: Sequence[Member], path: Path) -> None:
