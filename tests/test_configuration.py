@@ -232,6 +232,7 @@ CHANGED: dict[str, tuple[Any, str]] = {
     "strategy_options": ({"std_init": 0.5}, "std_init=0.5"),
     "population": (6, "6"),
     "lives": (3, "3"),
+    "bodies_in_turn": (True, ""),
     "paired_lives": (False, ""),
     "start": ("uniform", "uniform"),
     "start_scale": (0.5, "0.5"),
@@ -258,6 +259,7 @@ WHERE: dict[str, dict[str, Any]] = {
     "morphologies": {"task": "quadruped"},
     "filter_scale": {"task": "car-racing"},
     "strategy_options": {"strategy": "SNES"},
+    "bodies_in_turn": {"task": "quadruped", "population": 2},
 }
 
 
@@ -354,6 +356,8 @@ def test_images_have_scales_of_their_own_and_the_paper_has_none() -> None:
     plain, paper = configure("car-racing")[0], configure("car-racing", "paper")[0]
     assert (plain.start_scale, plain.filter_scale) == (0.3, 0.3)
     assert (paper.start_scale, paper.filter_scale) == (1.0, 1.0)
+    with pytest.raises(UsageError, match=r"--bodies-in-turn is given, but task 'car-racing' has no bodies"):
+        configure("car-racing", bodies_in_turn=True)
     with pytest.raises(UsageError, match=r"--filter-scale is 7.0, but task 'gymnasium:CartPole-v1' has no images"):
         configure(TASK, filter_scale=7.0)
 

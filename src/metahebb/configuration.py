@@ -117,6 +117,9 @@ class Configuration:
         {}, SEARCH, Pairs(), "A setting of a strategy of evosax; may be repeated.", option="strategy-option")
     population: int = setting(64, SEARCH, Whole(1), "Members of a generation; openai-es needs an even number.")
     lives: int = setting(1, SEARCH, Whole(1), "Lives of each member in a generation (in each of its bodies).")
+    bodies_in_turn: bool = setting(
+        False, SEARCH, Flag(), "A member lives in one of the bodies, pair after pair in turn, instead of in each.",
+        absent=False)
     paired_lives: bool = setting(
         True, SEARCH, Flag(), "The two members of a mirrored pair live in the same worlds.", only_for="openai-es")
     start: str = setting("normal", SEARCH, Name(lambda: STARTS), "The distribution of the starting genes.")
@@ -182,6 +185,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "population": 200,
         "generations": 300,
         "lives": 1,
+        "bodies_in_turn": False,
         "paired_lives": False,
         "start": "normal",
         "start_scale": 1.0,

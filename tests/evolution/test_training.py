@@ -390,6 +390,20 @@ def test_a_member_lives_in_each_body() -> None:
     assert len({(life.world, life.key) for life in unpaired}) == 8
 
 
+def test_pairs_live_in_the_bodies_in_turn() -> None:
+    bodies = ("standard", "front-right-damaged", "front-left-damaged")
+    c = Configuration("quadruped", population=8, lives=2, morphologies=bodies, bodies_in_turn=True, penalty=0.0)
+    for generation in range(4):
+        lived = [life for pair in lives_of(c, generation) for life in pair]
+        assert sorted((life.member, life.number, life.body) for life in lived) == [
+            (member, number, bodies[(member // 2 + generation) % 3]) for member in range(8) for number in range(2)
+        ]
+    fitness, metrics = fitness_of(outcomes_of([[member, 3 * member] for member in range(8)]), c)
+    assert fitness is not None
+    assert metrics["lives"] == 16
+    assert (np.diff(fitness) == 2).all()
+
+
 def test_lives_that_take_much_of_the_memory_are_told_of(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -429,7 +429,8 @@ def lives_of(c: Configuration, generation: int) -> Iterable[Sequence[Life]]:
     mirrored = c.strategy == "openai-es"
     bodies = c.morphologies or ("",)
     group = 2 if mirrored else 1
-    for first in range(0, c.population, group):
+    for turn, first in enumerate(range(0, c.population, group), generation):
+        lived_in = (bodies[turn % len(bodies)],) if c.bodies_in_turn else bodies
         yield [
             life_of(
                 member,
@@ -441,14 +442,14 @@ def lives_of(c: Configuration, generation: int) -> Iterable[Sequence[Life]]:
                 pair_and_sign(member)[0] * 2 if mirrored and c.paired_lives else member,
                 body=body,
             )
-            for number, body in enumerate(c.lives * bodies)
+            for number, body in enumerate(c.lives * lived_in)
             for member in range(first, first + group)
         ]
 
 
 def lives_per_member(c: Configuration) -> int:
     """How many lives a member's fitness is the mean of."""
-    return c.lives * max(len(c.morphologies), 1)
+    return c.lives if c.bodies_in_turn else c.lives * max(len(c.morphologies), 1)
 
 
 def live(
