@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := runs/make-run-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: run test test-slow check bench clean
+.PHONY: run test bench clean
 
 # Evolve for a few minutes, film a life, then score the evolved rules beside random ones on the same fresh lives. The
 # agent that comes with the package follows: what longer evolution leads to.
@@ -23,10 +23,6 @@ test: .venv/.ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadgroup
-
-# What takes minutes more: Ray's clusters of several nodes, and lives begun together, as on an accelerator.
-test-slow: .venv/.ready-dev
-	$(BIN)/pytest -n 2 --dist loadgroup -m slow
 
 bench: .venv/.ready-bench
 	$(BIN)/python -m benchmarks
