@@ -232,7 +232,7 @@ CHANGED: dict[str, tuple[Any, str]] = {
     "strategy_options": ({"std_init": 0.5}, "std_init=0.5"),
     "population": (6, "6"),
     "lives": (3, "3"),
-    "bodies_in_turn": (True, ""),
+    "bodies_in_turn": (False, ""),
     "paired_lives": (False, ""),
     "start": ("uniform", "uniform"),
     "start_scale": (0.5, "0.5"),
@@ -259,7 +259,7 @@ WHERE: dict[str, dict[str, Any]] = {
     "morphologies": {"task": "quadruped"},
     "filter_scale": {"task": "car-racing"},
     "strategy_options": {"strategy": "SNES"},
-    "bodies_in_turn": {"task": "quadruped", "population": 2},
+    "bodies_in_turn": {"task": "quadruped"},
 }
 
 

@@ -46,6 +46,16 @@ C_LIBRARY, MJX = "mujoco", "mjx"
 EXACT = "exact"
 """the simulator of ``quadruped-bullet`` that published numbers are measured in"""
 TRAINING_BODIES = ("standard", "front-right-damaged")
+SEARCH = {
+    "normalise_observations": True,
+    "population": 256,
+    "bodies_in_turn": True,
+    "start_scale": 0.3,
+    "lr": 0.15,
+    "lr_decay": 0.985,
+    "lr_minimum": 0.03,
+}
+"""how to evolve in a tenth of the published steps: docs/results.md has what was tried"""
 
 
 @dataclass(frozen=True)
@@ -208,7 +218,7 @@ def _task(
         output_activation="tanh",
         frames_per_second=1 / 0.0165,
         slots=slots,
-        settings={"normaliser": "none", "morphologies": TRAINING_BODIES},
+        settings={"normaliser": "none", "morphologies": TRAINING_BODIES, **SEARCH},
         paper=published,
         longest=LIFE_ACTIONS,
         bodies=tuple(MORPHOLOGIES),
