@@ -146,7 +146,9 @@ class TracedSlots(Slots):
         living = np.array([slot])
         stretch = self._run(living, 1, Look.ALL)
         over = self._account(living, stretch)
-        return Alone(jax.tree.map(lambda leaf: np.asarray(leaf)[0], stretch.seen), float(stretch.rewards[0, slot]), bool(over))
+        return Alone(
+            jax.tree.map(lambda leaf: np.asarray(leaf)[0], stretch.seen), float(stretch.rewards[0, slot]), bool(over)
+        )
 
     def _picture(self, slot: int) -> np.ndarray:
         return self._world.render(self._worlds[0], slot)
