@@ -158,9 +158,6 @@ def record(
     Weights are kept ``every`` so many steps, everything else at each; ``float16`` rounds weights and activities. The
     other parameters are those of ``evaluate``. The folder appears whole, or not at all. Raises UsageError, with nothing
     written, for a folder that exists or a recording that the disk may not hold; RunError for a failure at work.
-
-    How fast depends on ``every`` alone where it is a prime number above 25: worlds written in JAX are then lived step
-    by step.
     """
     workers, _ = check_resources(workers, None)
     lives, every, seed = Whole(1).read("lives", lives), Whole(1).read("every", every), SEED.read("seed", seed)

@@ -273,8 +273,10 @@ class Panel:
 
 
 def lay_out(layers: Sequence[tuple[int, int]], width: int, height: int) -> list[Panel]:
-    """A panel for each layer (inputs, outputs), as large as the space allows: one below the other, in as many columns as
-    show them best, with as few weights as can be behind each that is shown, and then in as few as can be."""
+    """A panel for each layer (inputs, outputs), as large as the space allows, one below the other.
+
+    In so many columns that as few weights as can be are behind each that is shown, and of these in the fewest.
+    """
     found: list[Panel] = []
     for columns in range(1, MOST_COLUMNS + 1):
         each = math.ceil(len(layers) / columns)

@@ -201,7 +201,7 @@ AHEAD = 16
 
 
 def record_message(genome: np.ndarray, life: Life) -> Message:
-    """A life to be recorded, of a flat genome float32 [parameters]; each moment that is taken is answered by a ``taken``."""
+    """A life to be recorded, of a flat genome float32 [parameters]; a ``taken`` answers each moment that is taken."""
     return Message("record", {"life": life}, {"genome": genome})
 
 

@@ -50,7 +50,7 @@ def _mjcf(morphology: Morphology, friction: float, strength: float) -> str:
     motors = "".join(f'<motor joint="{joint}_{leg}"/>' for leg in range(4) for joint in ("hip", "ankle"))
     # Limits that take hold at once and do not bounce, since ankles start outside of theirs. Pyramidal cones
     # are a third faster than elliptic ones, and one robot needs no search for islands. Diverged numbers must
-    # show: no automatic reset. Where no GPU draws, several samples of each pixel would take as long as all else of a film.
+    # show: no automatic reset. Several samples of each pixel would take as long as all else of a film, without a GPU.
     return f"""
 <mujoco model="quadruped">
   <compiler angle="degree"/>
