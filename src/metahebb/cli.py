@@ -74,10 +74,46 @@ Out = Annotated[
     list[Path] | None,
     typer.Option(metavar="FILE", help="Write the result: .md, .csv or .json; may be repeated.", show_default=False),
 ]
+CONTROLS = "Controls"
+FrozenFrom = Annotated[
+    list[int] | None,
+    typer.Option(
+        metavar="STEP",
+        help="Beside each agent, one that learns nothing from this step on; may be repeated.",
+        show_default=False,
+        rich_help_panel=CONTROLS,
+    ),
+]
+RandomControl = Annotated[
+    bool,
+    typer.Option(
+        "--random-rules",
+        help="Beside each agent, random coefficients, those that evolution begins with.",
+        show_default=False,
+        rich_help_panel=CONTROLS,
+    ),
+]
+ShuffledControl = Annotated[
+    bool,
+    typer.Option(
+        "--shuffled-rules",
+        help="Beside each agent, its own coefficients shuffled among the synapses.",
+        show_default=False,
+        rich_help_panel=CONTROLS,
+    ),
+]
+InitialControl = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TEXT",
+        help="Beside each agent, lives that begin with weights of this distribution; may be repeated.",
+        show_default=False,
+        rich_help_panel=CONTROLS,
+    ),
+]
 PREPARING = 60.0
 """seconds after a time limit that an environment has to be made and tried"""
 SIMULATOR = SETTINGS["simulator"].help
-CONTROLS = "Controls"
 PRESET = "Published settings: paper, those of Najarro & Risi (2020)."
 TASK = "Such as car-racing or gymnasium:CartPole-v1; `metahebb tasks` lists them."
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.", show_default=False)]
@@ -691,42 +727,10 @@ def compare(
         typer.Option(metavar="TEXT", help="The body of all, where the task has bodies.", show_default=False),
     ] = None,
     simulator: Annotated[str | None, typer.Option(metavar="TEXT", help=SIMULATOR, show_default=False)] = None,
-    frozen_from: Annotated[
-        list[int] | None,
-        typer.Option(
-            metavar="STEP",
-            help="Beside each agent, one that learns nothing from this step on; may be repeated.",
-            show_default=False,
-            rich_help_panel=CONTROLS,
-        ),
-    ] = None,
-    random_rules: Annotated[
-        bool,
-        typer.Option(
-            "--random-rules",
-            help="Beside each agent, random coefficients, those that evolution begins with.",
-            show_default=False,
-            rich_help_panel=CONTROLS,
-        ),
-    ] = False,
-    shuffled_rules: Annotated[
-        bool,
-        typer.Option(
-            "--shuffled-rules",
-            help="Beside each agent, its own coefficients shuffled among the synapses.",
-            show_default=False,
-            rich_help_panel=CONTROLS,
-        ),
-    ] = False,
-    initial_weights: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TEXT",
-            help="Beside each agent, lives that begin with weights of this distribution; may be repeated.",
-            show_default=False,
-            rich_help_panel=CONTROLS,
-        ),
-    ] = None,
+    frozen_from: FrozenFrom = None,
+    random_rules: RandomControl = False,
+    shuffled_rules: ShuffledControl = False,
+    initial_weights: InitialControl = None,
     out: Out = None,
     overwrite: Overwrite = False,
     imports: Imports = None,
@@ -799,6 +803,10 @@ def sweep(
     lives: Annotated[int, typer.Option(metavar="NUMBER", help="How many fresh lives at each place, the same.")] = 20,
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Which lives: those of `evaluate`.")] = 0,
     simulator: Annotated[str | None, typer.Option(metavar="TEXT", help=SIMULATOR, show_default=False)] = None,
+    frozen_from: FrozenFrom = None,
+    random_rules: RandomControl = False,
+    shuffled_rules: ShuffledControl = False,
+    initial_weights: InitialControl = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(
@@ -828,6 +836,10 @@ def sweep(
             lives=lives,
             seed=seed,
             simulator=simulator,
+            frozen_from=frozen_from or (),
+            random_rules=random_rules,
+            shuffled_rules=shuffled_rules,
+            initial_weights=initial_weights or (),
             imports=imports or (),
             trust_code=trust_code,
             workers=workers,

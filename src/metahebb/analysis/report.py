@@ -35,7 +35,6 @@ from metahebb.experiments.controls import controls_of
 from metahebb.experiments.scores import Scores, scores_of, strike_of
 from metahebb.files import check_new_file, write_file
 from metahebb.perturbations import perturbations_for
-from metahebb.settings import Whole
 
 __all__ = ["write_report"]
 
@@ -77,8 +76,7 @@ def write_report(
     Raises UsageError, with nothing written, for what cannot be lived so; RunError for a failure at work.
     """
     path = check_new_file("The report", out, overwrite)
-    Whole(1).read("lives", lives)
-    workers, _ = api.check_resources(workers, None)
+    lives, seed, workers = api.check_lives(lives, seed, workers)
     opened = open_run(run, trust_code=trust_code)
     agent = api.agent_of(opened, imports, trust_code)
     agent = agent.living_in(None, agent.task.measured_in)
