@@ -220,6 +220,8 @@ def _page(
 <p>The same {lives} lives (worlds and initial weights) in each row; the difference to the undisturbed ones is paired,
 life by life, with its bootstrap 95% interval.</p>
 {_scores(rows)}
+<h2>How soon, and what a perturbation does</h2>
+{_times(rows)}
 <p class="note">{MEASURES}</p>
 <h2>Figures</h2><div class="figures">{shown}</div>
 <h2>Configuration</h2>{_table(settings)}
@@ -230,24 +232,39 @@ life by life, with its bootstrap 95% interval.</p>
 
 def _scores(rows: Mapping[str, Scores]) -> str:
     plain = rows[UNDISTURBED]
-    struck = any(its.responses is not None for its in rows.values())
-    body = []
+    table = {}
     for name, its in rows.items():
         difference = ""
         if its is not plain:
             mean, low, high = bootstrap_interval(its.scores - plain.scores)
             difference = f"{mean:+.1f} ({low:+.1f} … {high:+.1f})"
-        scores = its.scores
-        cells = [f"{its.mean:.1f} ± {its.deviation:.1f}", f"{np.median(scores):.1f}"]
-        cells += [f"{scores.min():.1f} … {scores.max():.1f}", difference]
-        cells += ["–" if measured is None else str(measured) for measured in (its.reached, its.competence)]
-        if struck:
-            cells += ["–" if its.depth is None else f"{its.depth:.0%}", str(its.recovery or "–")]
-        cells = [cell.replace("-", "−") for cell in [*cells, str(its.diverged)]]
-        body.append(f"<tr><th>{_text(name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    columns = ["", "mean ± deviation", "median", "range", "difference", "reaches its level", "stays from"]
-    columns += [*(["depth", "recovered after"] if struck else []), "diverged"]
-    head = "".join(f"<th>{name}</th>" for name in columns)
+        table[name] = {
+            "mean ± deviation": f"{its.mean:.1f} ± {its.deviation:.1f}",
+            "median": f"{np.median(its.scores):.1f}",
+            "range": f"{its.scores.min():.1f} … {its.scores.max():.1f}",
+            "difference": difference,
+            "diverged": str(its.diverged),
+        }
+    return _numbers(table)
+
+
+def _times(rows: Mapping[str, Scores]) -> str:
+    table = {}
+    for name, its in rows.items():
+        measured: dict[str, object] = {"reaches its level": its.reached, "stays from": its.competence}
+        if any(other.responses is not None for other in rows.values()):
+            measured |= {"depth": None if its.depth is None else f"{its.depth:.0%}", "recovered after": its.recovery}
+        table[name] = {what: "–" if value is None else str(value) for what, value in measured.items()}
+    return _numbers(table)
+
+
+def _numbers(rows: Mapping[str, Mapping[str, str]]) -> str:
+    """A table of rows by their names, each with the same columns."""
+    head = "".join(f"<th>{_text(name)}</th>" for name in ("", *next(iter(rows.values()))))
+    body = []
+    for name, its in rows.items():
+        cells = "".join(f"<td>{_text(cell.replace('-', '−'))}</td>" for cell in its.values())
+        body.append(f"<tr><th>{_text(name)}</th>{cells}</tr>")
     return f'<div class="wide"><table class="numbers"><tr>{head}</tr>{"".join(body)}</table></div>'
 
 
