@@ -183,7 +183,7 @@ def test_the_runs_that_were_made_are_read(folder: Path) -> None:
 DEFAULTS = {
     "frame_stack": "1", "rule": "ABCD_lr", "initial_weights": "uniform", "normaliser": "max-abs", "hidden": "128,64",
     "activation": "tanh", "coefficients": "float32", "strategy": "openai-es", "population": "64", "lives": "1",
-    "paired_lives": "on", "start": "normal", "start_scale": "1", "filter_scale": "1", "sigma": "0.1",
+    "paired_lives": "on", "start": "normal", "start_scale": "1", "filter_scale": "1", "sigma": "0.1", "noise_rank": "0",
     "sigma_decay": "0.999", "sigma_minimum": "0.01", "lr": "0.05", "lr_decay": "0.995", "lr_minimum": "0.001",
     "optimizer": "sgd", "penalty": "0.01", "seed": "0", "generations": "300", "validate_every": "10",
     "validation_lives": "32",
@@ -232,11 +232,13 @@ CHANGED: dict[str, tuple[Any, str]] = {
     "strategy_options": ({"std_init": 0.5}, "std_init=0.5"),
     "population": (6, "6"),
     "lives": (3, "3"),
+    "bodies_in_turn": (True, ""),
     "paired_lives": (False, ""),
     "start": ("uniform", "uniform"),
     "start_scale": (0.5, "0.5"),
     "filter_scale": (0.5, "0.5"),
     "sigma": (0.5, "0.5"),
+    "noise_rank": (2, "2"),
     "sigma_decay": (0.5, "0.5"),
     "sigma_minimum": (0.5, "0.5"),
     "lr": (0.5, "0.5"),
@@ -257,6 +259,7 @@ WHERE: dict[str, dict[str, Any]] = {
     "morphologies": {"task": "quadruped"},
     "filter_scale": {"task": "car-racing"},
     "strategy_options": {"strategy": "SNES"},
+    "bodies_in_turn": {"task": "quadruped", "population": 2},
 }
 
 
@@ -353,6 +356,8 @@ def test_images_have_scales_of_their_own_and_the_paper_has_none() -> None:
     plain, paper = configure("car-racing")[0], configure("car-racing", "paper")[0]
     assert (plain.start_scale, plain.filter_scale) == (0.3, 0.3)
     assert (paper.start_scale, paper.filter_scale) == (1.0, 1.0)
+    with pytest.raises(UsageError, match=r"--bodies-in-turn is given, but task 'car-racing' has no bodies"):
+        configure("car-racing", bodies_in_turn=True)
     with pytest.raises(UsageError, match=r"--filter-scale is 7.0, but task 'gymnasium:CartPole-v1' has no images"):
         configure(TASK, filter_scale=7.0)
 

@@ -27,6 +27,7 @@ from metahebb.errors import UsageError
 from metahebb.files import check_file, user_path, write_file
 from metahebb.importing import locate_user_module
 from metahebb.networks import Network
+from metahebb.shipped import located, not_found
 from metahebb.tasks import Task
 from metahebb.trust import Code, code_of, copy_code, find_code, signed, split_task, with_code
 
@@ -72,14 +73,15 @@ class Agent:
         """The body that it lives in, empty in a task without bodies."""
         return next(iter(self.configuration.morphologies), "")
 
-    def save(self, path: str | Path) -> None:
-        """Write the file, and a user's own code beside it.
+    def save(self, path: str | Path, *, float16: bool = False) -> None:
+        """Write the file, and a user's own code beside it; ``float16`` rounds the genome and halves the file.
 
         Raises UsageError where other files with the names of the code's lie there, RunError if the disk refuses.
         """
         path = user_path("The agent", path)
         configuration = with_code_copied(self.configuration, path.parent)
-        parts = {name: np.asarray(part) for name, part in self.network.unflatten(self.genome).items()}
+        genome = self.genome.astype(np.float16) if float16 else self.genome
+        parts = {name: np.asarray(part) for name, part in self.network.unflatten(genome).items()}
         # One entry only: safetensors writes several in any order, and the same agent is to be the same file.
         facts = {"format": FORMAT, "configuration": configuration.to_json(), "record": dict(self.record)}
         # As they are read back: a key may be a number, a value a tuple.
@@ -115,20 +117,20 @@ def with_code_found(
 
 
 def load_agent(path: str | Path, *, imports: Sequence[str] = (), trust_code: bool = False) -> Agent:
-    """Read an agent's file, or the best agent of a run's folder.
+    """Read an agent's file, the best agent of a run's folder, or an agent that comes with metahebb, by its name.
 
     ``imports`` are modules or .py files of the user's own environments, which take the place of files of the same names
     beside the agent. Raises UsageError for a file that is missing, cut off, no agent, of another format, or not fit for
     its own network, and for an agent with Python code that this user has not trained with, unless ``trust_code``.
     """
-    path = user_path("The agent", path)
+    path = located("The agent", path)
     if path.is_dir():
         agents = [user_path("The agent", path / name) for name in ("best.safetensors", "latest.safetensors")]
         path = next((agent for agent in agents if agent.exists()), path)
         if path.is_dir():
             raise UsageError(f"{str(path)!r} has no agent yet: a run writes one after its first generation.")
     if not path.exists():
-        raise UsageError(f"There is no agent or run at {str(path)!r}.")
+        raise UsageError(f"There is no agent or run at {str(path)!r}{not_found(path)}")
     check_file("The agent", path)
     try:
         with safetensors.safe_open(path, framework="numpy") as file:

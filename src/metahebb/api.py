@@ -46,6 +46,7 @@ from metahebb.resources import (
 )
 from metahebb.seeds import Stream
 from metahebb.settings import Group, Number, Whole
+from metahebb.shipped import is_shipped
 from metahebb.source import write_rule
 from metahebb.tasks import Task
 from metahebb.trust import new_folder, remember, split_task
@@ -102,10 +103,10 @@ class Evaluation:
 
 
 def load(path: str | Path, *, imports: Sequence[str] = (), trust_code: bool = False) -> Agent:
-    """The agent of a file, or the best agent of a run's folder.
+    """The agent of a file, the best agent of a run's folder, or an agent that comes with metahebb.
 
     Args:
-        path: the file or the folder.
+        path: the file or the folder, or a name that `metahebb agents` lists; a file or folder of that name comes first.
         imports: modules or .py files that register environments of your own, such as the agent's where its file has
             moved: they take the place of files of the same names beside the agent.
         trust_code: run Python code that the agent brings even if you have not trained with it.
@@ -301,6 +302,11 @@ def run_to_continue(
     Raises UsageError, before that is written, if the run cannot go on or has done more generations.
     """
     run = open_run(folder, trust_code=trust_code)
+    if is_shipped(run.folder):
+        raise UsageError(
+            f"The run of {run.folder.name!r}, which comes with metahebb, cannot go on; begin another with --from "
+            f"{run.folder.name}."
+        )
     remember(run.configuration)
     c = run.configuration
     task = task_of(c)

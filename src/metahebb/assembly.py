@@ -40,6 +40,8 @@ def configure(
     network = network_of(configuration, made)
     if given.get("filter_scale", 1.0) != 1.0 and not network.filter_parameters:
         raise UsageError(f"--filter-scale is {given['filter_scale']!r}, but task {task!r} has no images to filter.")
+    if given.get("bodies_in_turn") and made.parse_body is None:
+        raise UsageError(f"--bodies-in-turn is given, but task {task!r} has no bodies.")
     if configuration.normalise_observations and not isinstance(made.encoder, VectorEncoder):
         raise UsageError(f"--normalise-observations is for vectors of numbers; task {task!r} observes {made.encoder}.")
     return dataclasses.replace(configuration, **_rule_as_written(network)), made, network

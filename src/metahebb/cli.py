@@ -45,6 +45,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+paper = typer.Typer(
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="The published tables, with agents of ours beside them, and the rules compared.",
+)
+app.add_typer(paper, name="paper")
 stderr = console(stderr=True)
 # A terminal is as wide as it is; in a file or a pipe tables get the width that they need.
 stdout = console(width=None if os.isatty(1) else 140)
@@ -111,10 +117,25 @@ InitialControl = Annotated[
         rich_help_panel=CONTROLS,
     ),
 ]
+PaperLives = Annotated[int, typer.Option(metavar="NUMBER", help="Fresh lives of each agent, the same for all.")]
+LivesSeed = Annotated[int, typer.Option(metavar="NUMBER", help="Which lives: those of `evaluate`.")]
+Retrain = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Evolve the agents anew, in runs in this folder; those that are there go on.",
+        show_default=False,
+    ),
+]
+RetrainLimit = Annotated[
+    float | None,
+    typer.Option(metavar="MINUTES", help="With --retrain, when to end evolution.", show_default=False),
+]
 PREPARING = 60.0
 """seconds after a time limit that an environment has to be made and tried"""
 SIMULATOR = SETTINGS["simulator"].help
 PRESET = "Published settings: paper, those of Najarro & Risi (2020)."
+AGENT = "An agent's file, a run's folder (its best agent), or a name that `metahebb agents` lists."
 TASK = "Such as car-racing or gymnasium:CartPole-v1; `metahebb tasks` lists them."
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.", show_default=False)]
 TrustCode = Annotated[
@@ -210,8 +231,8 @@ def _show(title: str, rows: Sequence[Mapping[str, str]]) -> None:
     """Print rows as a table, numbers to the right."""
     table = Table(title=title, title_justify="left")
     for i, name in enumerate(rows[0]):
-        # The name of a row whole, whatever is cut.
-        table.add_column(name, justify="right" if i else "left", no_wrap=not i)
+        # The name of a row whole, whatever is cut; a long heading in lines, before numbers are.
+        table.add_column(name.replace(", ", ",\n"), justify="right" if i else "left", no_wrap=not i)
     for row in rows:
         table.add_row(*row.values())
     stdout.print(table)
@@ -310,7 +331,9 @@ def train(
     ] = None,
     start_from: Annotated[
         Path | None,
-        typer.Option("--from", metavar="PATH", help="Start from an evolved agent or run.", show_default=False),
+        typer.Option(
+            "--from", metavar="PATH", help="Start from an agent, a run or a shipped agent.", show_default=False
+        ),
     ] = None,
     time_limit: Annotated[
         float | None,
@@ -432,7 +455,7 @@ def _evolve_many(
     from metahebb.progress import showing_many, table_of
 
     folder = members[0].folder.parent
-    with showing_many(members, folder) as told:
+    with showing_many(members, f"metahebb train --resume {folder}") as told:
         sweeps.evolve_members(
             members,
             generations=None if resume is None else generations,
@@ -452,7 +475,7 @@ def _evolve_many(
 
 @app.command()
 def evaluate(
-    agent: Annotated[Path, typer.Argument(help="An agent's file, or a run's folder (its best agent).")],
+    agent: Annotated[Path, typer.Argument(help=AGENT)],
     lives: Annotated[int, typer.Option(metavar="NUMBER", help="How many fresh lives.")] = 100,
     seed: Annotated[
         int, typer.Option(metavar="NUMBER", help="Which lives: the same seed gives every agent the same.")
@@ -539,7 +562,9 @@ def evaluate(
 def watch(
     agents: Annotated[
         list[Path],
-        typer.Argument(metavar="AGENT...", help="Agents' files, or runs' folders (their best agents), side by side."),
+        typer.Argument(
+            metavar="AGENT...", help="Agents' files, runs' folders (their best agents) or names, side by side."
+        ),
     ],
     video: Annotated[Path, typer.Option(metavar="FILE", help="The film to make: .mp4, .gif or .webp.")] = Path(
         "life.mp4"
@@ -579,7 +604,7 @@ def watch(
 
 @app.command()
 def record(
-    agent: Annotated[Path, typer.Argument(help="An agent's file, or a run's folder (its best agent).")],
+    agent: Annotated[Path, typer.Argument(help=AGENT)],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="The recording to make, in zarr's format.")] = Path(
         "life.zarr"
     ),
@@ -686,7 +711,7 @@ def plot(
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    run: Annotated[Path, typer.Argument(help="A run's folder, or the name of a shipped agent.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The HTML file to write.")] = Path("report.html"),
     lives: Annotated[int, typer.Option(metavar="NUMBER", help="Lives of each row of scores.")] = 30,
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Which lives, as in `evaluate`.")] = 0,
@@ -718,7 +743,7 @@ def report(
 
 @app.command()
 def compare(
-    agents: Annotated[list[Path], typer.Argument(help="Agents' files, or runs' folders, all of one task.")],
+    agents: Annotated[list[Path], typer.Argument(help="Agents' files, runs' folders or names, all of one task.")],
     perturb: Perturb = None,
     lives: Annotated[int, typer.Option(metavar="NUMBER", help="How many fresh lives, the same for all.")] = 100,
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Which lives: those of `evaluate`.")] = 0,
@@ -775,7 +800,7 @@ def compare(
 
 @app.command()
 def sweep(
-    agent: Annotated[Path, typer.Argument(help="An agent's file, or a run's folder (its best agent).")],
+    agent: Annotated[Path, typer.Argument(help=AGENT)],
     morphology: Annotated[
         list[str] | None,
         typer.Option(
@@ -851,6 +876,153 @@ def sweep(
     where = f", simulator {result.simulator}" if result.simulator else ""
     _show(f"{result.task}{where}: {result.lives} lives at each place", result.to_table())
     stdout.print(f"Mean of all {len(result.cells)} places: {result.mean:.1f}")
+
+
+@app.command("agents")
+def list_agents() -> None:
+    """List the agents that come with metahebb: their names are taken wherever an agent or a run is."""
+    from metahebb.shipped import FOLDER, shipped_agents
+
+    table = Table("agent", "task", "score", "lives", "steps of evolution", "minutes", "size")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for its in shipped_agents():
+        evaluation, record = its.record["evaluation"], its.record
+        body = f" ({evaluation['body']})" if evaluation["body"] else ""
+        table.add_row(
+            its.name,
+            its.configuration.task,
+            f"{evaluation['mean']:.0f} ± {evaluation['deviation']:.0f}{body}",
+            f"{evaluation['lives']}",
+            f"{record['steps'] / 1e6:.1f} million",
+            f"{record['minutes']:.0f}",
+            f"{its.size / 1e6:.2f} MB",
+        )
+    stdout.print(table)
+    stdout.print("A folder or a file of such a name comes first. How one was made: record.json in its folder, in")
+    stdout.print(f"{FOLDER}")
+
+
+@paper.command("table1")
+def table1(
+    lives: PaperLives = 100,
+    seed: LivesSeed = 0,
+    retrain: Retrain = None,
+    time_limit: RetrainLimit = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    workers: Workers = None,
+) -> None:
+    """CarRacing, in our simulator and in Gymnasium's, beside the published scores; some ten minutes on two cores."""
+    _paper_table("table1", lives, seed, retrain, time_limit, out, overwrite, workers)
+
+
+@paper.command("table2")
+def table2(
+    lives: PaperLives = 100,
+    seed: LivesSeed = 0,
+    retrain: Retrain = None,
+    time_limit: RetrainLimit = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    workers: Workers = None,
+) -> None:
+    """The quadruped, whole and with either front leg damaged, in MuJoCo and in Bullet, beside the published scores."""
+    _paper_table("table2", lives, seed, retrain, time_limit, out, overwrite, workers)
+
+
+def _paper_table(
+    name: str,
+    lives: int,
+    seed: int,
+    retrain: Path | None,
+    time_limit: float | None,
+    out: Sequence[Path] | None,
+    overwrite: bool,
+    workers: int | None,
+) -> None:
+    from metahebb import api, sweeps
+    from metahebb.experiments.tables import check_outputs, write_table
+    from metahebb.paper import tables
+    from metahebb.progress import counting, showing_many, table_of, warnings_shown
+
+    files = check_outputs(out or (), overwrite)
+    api.check_resources(workers, time_limit)
+    members: list[Member] = []
+    if retrain is not None:
+        with warnings_shown():
+            members = tables.members_anew(name, retrain)
+        again = f"metahebb paper {name} --retrain {retrain}"
+        with showing_many(members, again) as told:
+            sweeps.evolve_members(members, workers=workers, time_limit=time_limit, told=told)
+        stdout.print(table_of(members))
+    elif time_limit is not None:
+        raise UsageError("--time-limit is for --retrain; leave it out.")
+    with counting(None, "lives") as count:
+        result = tables.make_table(
+            name, folder=retrain, lives=lives, seed=seed, workers=workers, lived=count, begun=count.of
+        )
+    for file in files:
+        write_table(result, file)
+    _show(f"{result.title}: {result.lives} lives, the same for all", result.to_table())
+    for note in result.notes:
+        stdout.print(note)
+    if any(member.state == "time" for member in members):
+        stdout.print(f"The time limit has passed; the agents above are unfinished. Continue: {again}")
+    sweeps.check_all_done(members)
+
+
+@paper.command("ablation")
+def ablation(
+    task: Annotated[str, typer.Argument(help="The task that all are evolved for.")] = "car-racing",
+    retrain: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Where the runs are; those that are there go on (necessary).", show_default=False
+        ),
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option(metavar="MINUTES", help="Of all workers, for the evolution of each run.")
+    ] = 10.0,
+    seeds: Annotated[str, typer.Option(metavar="SEEDS", help="Of the runs, such as 1-3.")] = "1-3",
+    lives: PaperLives = 100,
+    seed: LivesSeed = 0,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    workers: Workers = None,
+) -> None:
+    """The nine rules and static weights, each from several seeds, for equal times: a table and a figure at the end.
+
+    It takes hours, and can be ended at any moment: the same command goes on.
+    """
+    from metahebb import api, sweeps
+    from metahebb.experiments.tables import check_outputs, write_table
+    from metahebb.paper import ablation as ablations
+    from metahebb.progress import counting, showing_many, warnings_shown
+    from metahebb.settings import Number
+
+    if retrain is None:
+        raise UsageError(
+            "No runs of an ablation come with metahebb; evolve them with --retrain FOLDER, which takes hours."
+        )
+    files = check_outputs(out or (), overwrite)
+    workers, _ = api.check_resources(workers, None)
+    minutes = Number(above=0, unit="minutes").read("minutes", minutes)
+    with warnings_shown():
+        members = ablations.ablation_members(task, retrain, sweeps.seeds_of(seeds))
+    with showing_many(members, "the same command") as told:
+        ablations.evolve_each(members, minutes, workers=workers, told=told)
+    with counting(None, "lives") as count:
+        result = ablations.ablation_of(members, lives, seed, workers, lived=count, begun=count.of)
+    figure = retrain / "curves.png"
+    ablations.draw_ablation(members, figure)
+    for file in files:
+        write_table(result, file)
+    _show(f"{result.task}, {minutes:g} minutes each: {result.lives} lives, the same for all", result.to_table())
+    if result.missing:
+        stdout.print(f"Without an agent, and so missing: {', '.join(result.missing)}")
+    stdout.print(f"Curves: {figure}")
+    sweeps.check_all_done(members)
 
 
 @app.command("perturbations")

@@ -117,6 +117,9 @@ class Configuration:
         {}, SEARCH, Pairs(), "A setting of a strategy of evosax; may be repeated.", option="strategy-option")
     population: int = setting(64, SEARCH, Whole(1), "Members of a generation; openai-es needs an even number.")
     lives: int = setting(1, SEARCH, Whole(1), "Lives of each member in a generation (in each of its bodies).")
+    bodies_in_turn: bool = setting(
+        False, SEARCH, Flag(), "A member lives in one of the bodies, pair after pair in turn, instead of in each.",
+        absent=False)
     paired_lives: bool = setting(
         True, SEARCH, Flag(), "The two members of a mirrored pair live in the same worlds.", only_for="openai-es")
     start: str = setting("normal", SEARCH, Name(lambda: STARTS), "The distribution of the starting genes.")
@@ -126,6 +129,9 @@ class Configuration:
         only_for="openai-es")
     sigma: float = setting(
         0.1, SEARCH, POSITIVE, "Standard deviation of the samples around the mean genome.", only_for="openai-es")
+    noise_rank: int = setting(
+        0, SEARCH, Whole(0), "Rank of the samples' noise in each layer's matrix of a coefficient; 0 is full noise.",
+        only_for="openai-es", absent=0)
     sigma_decay: float = setting(0.999, SEARCH, DECAY, "A factor on sigma after each generation.", only_for="openai-es")
     sigma_minimum: float = setting(0.01, SEARCH, NOT_NEGATIVE, "Sigma does not decay below this.", only_for="openai-es")
     lr: float = setting(0.05, SEARCH, POSITIVE, "Learning rate of the search.", only_for="openai-es")
@@ -179,11 +185,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "population": 200,
         "generations": 300,
         "lives": 1,
+        "bodies_in_turn": False,
         "paired_lives": False,
         "start": "normal",
         "start_scale": 1.0,
         "filter_scale": 1.0,
         "sigma": 0.1,
+        "noise_rank": 0,
         "sigma_decay": 0.999,
         "sigma_minimum": 0.01,
         "lr": 0.2,

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterable
 
-__all__ = ["MetahebbError", "RunError", "UsageError", "quoted", "raised", "unknown"]
+__all__ = ["MetahebbError", "RunError", "UsageError", "nearest", "quoted", "raised", "unknown"]
 
 LONGEST = 300
 """characters of what was given that a sentence repeats"""
@@ -58,10 +58,15 @@ def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 :]}"
 
 
+def nearest(given: str, names: Iterable[str]) -> str | None:
+    """The one of the names that is nearest to what was given; None where none is near."""
+    by_folded = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(given.casefold(), by_folded, n=1, cutoff=0.6)
+    return by_folded[near[0]] if near else None
+
+
 def unknown(kind: str, given: str, accepted: Iterable[str]) -> UsageError:
     """The error for a name that is not known: it names the nearest accepted one, then all of them."""
     names = list(accepted)
-    by_folded = {name.casefold(): name for name in names}
-    near = difflib.get_close_matches(given.casefold(), by_folded, n=1, cutoff=0.6)
-    nearest = f" Did you mean {by_folded[near[0]]!r}?" if near else ""
-    return UsageError(f"Unknown {kind} {quoted(given)}.{nearest} Accepted: {', '.join(names)}.")
+    meant = f" Did you mean {near!r}?" if (near := nearest(given, names)) else ""
+    return UsageError(f"Unknown {kind} {quoted(given)}.{meant} Accepted: {', '.join(names)}.")

@@ -143,6 +143,11 @@ class Network:
         return self.synapses * len(self.genes)
 
     @property
+    def matrices(self) -> tuple[tuple[int, int], ...]:
+        """(inputs, outputs) of each matrix of synapses' genes, in the order of the flat genome, which they begin."""
+        return tuple(layer for layer in self.layers for _ in self.genes)
+
+    @property
     def filter_parameters(self) -> int:
         """How many numbers, after the synapses' genes, are the encoder's filters."""
         return sum(math.prod(shape) for shape in self.encoder.filters.values())

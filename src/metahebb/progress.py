@@ -8,7 +8,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -148,10 +147,13 @@ def showing(run: Run, time_limit: float | None) -> Iterator[Observer]:
 
 
 @contextlib.contextmanager
-def showing_many(members: Sequence[Member], folder: Path) -> Iterator[Callable[[Member], None]]:
-    """What is to be told of each run of a sweep that has news: a table of all, or lines where there is no terminal."""
+def showing_many(members: Sequence[Member], again: str) -> Iterator[Callable[[Member], None]]:
+    """What is to be told of each run of a sweep that has news: a table of all, or lines where there is no terminal.
+
+    ``again`` is the command that goes on if a signal ends this one.
+    """
     terminal = console(soft_wrap=False)
-    how = f"; nothing but the lives in flight is lost. Continue: metahebb train --resume {folder}"
+    how = f"; nothing but the lives in flight is lost. Continue: {again}"
     with going_on(how), warnings_shown():
         if not terminal.is_terminal:
             yield _tell

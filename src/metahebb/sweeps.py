@@ -27,14 +27,16 @@ from metahebb import api
 from metahebb.configuration import SEED, SETTINGS
 from metahebb.errors import MetahebbError, RunError, UsageError, quoted, raised
 from metahebb.evolution.messages import Message, receive, send
-from metahebb.evolution.runs import Run
+from metahebb.evolution.runs import Run, open_run
 from metahebb.evolution.training import Metrics, Observer
 from metahebb.evolution.worker import claim_standard_streams
 from metahebb.evolution.workers import cores
 from metahebb.files import read_file, reason_of, user_path
 from metahebb.interrupts import undo, undone
 
-__all__ = ["Member", "check_all_done", "evolve_members", "grid_of", "members_of", "new_members", "seeds_of"]
+__all__ = [
+    "Member", "check_all_done", "evolve_members", "grid_of", "members_at", "members_of", "new_members", "seeds_of",
+]  # fmt: skip
 
 MOST = 10_000
 """runs of a sweep: more are a slip of the pen"""
@@ -117,22 +119,45 @@ def new_members(
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"Two of the runs would be named {quoted(twice)}: give each value once.")
     base = _new_folder(task, folder)
-    made: list[Run] = []
 
     def remove() -> None:
-        for run in made:
-            run.remove()
         with contextlib.suppress(OSError):
             base.rmdir()
 
     with undone(remove):
         try:
-            for name, changed in zip(names, changes, strict=True):
-                made.append(api.new_run(task, run=base / name, **{**given, **changed}))
+            wanted = {name: {"task": task, **given, **changed} for name, changed in zip(names, changes, strict=True)}
+            return members_at(base, wanted)
         except BaseException:
             remove()
             raise
-    return [Member(name, run.folder, run.configuration.generations) for name, run in zip(names, made, strict=True)]
+
+
+def members_at(folder: Path, wanted: Mapping[str, Mapping[str, Any]]) -> list[Member]:
+    """The runs of these names in a folder; those that are not there are made, with these arguments of ``new_run``.
+
+    Raises UsageError, and leaves nothing behind, if any of them cannot be.
+    """
+    members: list[Member] = []
+    made: list[Run] = []
+
+    def remove() -> None:
+        # The first one's folder may have been made for it.
+        for run in reversed(made):
+            run.remove()
+
+    with undone(remove):
+        try:
+            for name, how in wanted.items():
+                if (folder / name / "config.json").exists():
+                    run = open_run(folder / name)
+                else:
+                    made.append(run := api.new_run(**how, run=folder / name))
+                members.append(Member(name, run.folder, run.configuration.generations))
+        except BaseException:
+            remove()
+            raise
+    return members
 
 
 def members_of(folder: Path) -> list[Member]:

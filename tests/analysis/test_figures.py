@@ -16,6 +16,7 @@ from metahebb.analysis.figures.recovery import _moving
 from metahebb.analysis.recordings import Recording, open_recording, record
 from metahebb.assembly import configure
 from metahebb.errors import UsageError
+from metahebb.evolution.runs import Run
 from support import Answer
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -115,3 +116,20 @@ def test_every_kind_becomes_a_file(made: Path, metahebb: Callable[..., Answer], 
         answer = metahebb("plot", kind, *paths, "--out", out)
         assert answer.code == 0, answer.err
         assert out.read_bytes().startswith(beginnings[suffix])
+
+
+def test_lines_are_named_by_what_sets_their_runs_apart(tmp_path: Path) -> None:
+    runs = []
+    for name, how in {"a": {}, "b": {"rule": "ABCD"}, "c": {"static": True}, "d": {"static": True, "seed": 1}}.items():
+        configuration, _, _ = configure("gymnasium:CartPole-v1", **how)
+        run = Run(tmp_path / name, configuration)
+        run.folder.mkdir()
+        run.add_metrics({"generation": 0, "fitness_mean": 1.0, "fitness_best": 1.0, "fitness_deviation": 0.0})
+        runs.append(run)
+
+    def names(*drawn: Run) -> list[str]:
+        return [str(line.get_label()) for line in figures.draw_curves(drawn).lines[:-1] if line.get_label()[0] != "_"]
+
+    assert names(*runs) == ["rule ABCD_lr", "rule ABCD", "static weights (2 seeds), mean ± deviation"]
+    assert names(runs[0], runs[2]) == ["plastic weights", "static weights"]
+    assert names(runs[2], runs[3]) == ["population's mean (2 seeds), mean ± deviation"]

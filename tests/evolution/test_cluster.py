@@ -29,7 +29,7 @@ cluster_utils = pytest.importorskip("ray.cluster_utils")
 cluster = pytest.importorskip("metahebb.evolution.cluster")
 nodes = pytest.importorskip("metahebb.evolution.nodes")
 
-pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.slow]
+pytestmark = pytest.mark.xdist_group("cluster")
 
 CARTPOLE: dict[str, Any] = {
     "task": "gymnasium:CartPole-v1",

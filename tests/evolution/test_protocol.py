@@ -11,6 +11,7 @@ import pytest
 from metahebb.assembly import configure
 from metahebb.evolution import protocol
 from metahebb.evolution.messages import Message, receive, send
+from metahebb.evolution.noise import NoiseShape
 from metahebb.evolution.populations import FilterScale, MirroredPopulation
 from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.lifetimes.slots import Moment
@@ -40,9 +41,10 @@ def test_a_start() -> None:
 
 def test_a_population() -> None:
     mean = np.random.default_rng(0).standard_normal(12, np.float32)
-    population = MirroredPopulation(mean, 0.1, 3, 7, FilterScale(2, 5, 0.3))
+    population = MirroredPopulation(mean, 0.1, 3, 7, FilterScale(2, 5, 0.3), NoiseShape(2, ((2, 3), (1, 2))))
     read = protocol.read_population(sent(protocol.population_message(population)))
     assert (read.sigma, read.seed, read.generation, read.filter_scale) == (0.1, 3, 7, FilterScale(2, 5, 0.3))
+    assert read.shape == population.shape
     for member in range(4):
         np.testing.assert_array_equal(read.genome(member), population.genome(member))
 

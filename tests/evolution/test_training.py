@@ -40,6 +40,7 @@ SETTINGS: dict[str, Any] = {
 }
 STRATEGIES: dict[str, dict[str, Any]] = {
     "adam": {"optimizer": "adam"},
+    "with noise of low rank": {"noise_rank": 2},
     "with a distribution": {"strategy": "SNES"},
     "with a population": {"strategy": "DifferentialEvolution"},
 }
@@ -217,7 +218,7 @@ def test_resuming_changes_nothing_for_strategies_with_more_state(tmp_path: Path,
     run = metahebb.train(TASK, run=tmp_path / "run", workers=1, **SETTINGS, **STRATEGIES[strategy])
     undisturbed = result(run.folder)
     forget(run.folder, 1)
-    metahebb.resume(run, workers=1)
+    metahebb.resume(run, workers=2)
     assert result(run.folder) == undisturbed
 
 
@@ -387,6 +388,20 @@ def test_a_member_lives_in_each_body() -> None:
     assert len(set(seeds.values())) == 4
     (unpaired,) = lives_of(dataclasses.replace(c, paired_lives=False), 3)
     assert len({(life.world, life.key) for life in unpaired}) == 8
+
+
+def test_pairs_live_in_the_bodies_in_turn() -> None:
+    bodies = ("standard", "front-right-damaged", "front-left-damaged")
+    c = Configuration("quadruped", population=8, lives=2, morphologies=bodies, bodies_in_turn=True, penalty=0.0)
+    for generation in range(4):
+        lived = [life for pair in lives_of(c, generation) for life in pair]
+        assert sorted((life.member, life.number, life.body) for life in lived) == [
+            (member, number, bodies[(member // 2 + generation) % 3]) for member in range(8) for number in range(2)
+        ]
+    fitness, metrics = fitness_of(outcomes_of([[member, 3 * member] for member in range(8)]), c)
+    assert fitness is not None
+    assert metrics["lives"] == 16
+    assert (np.diff(fitness) == 2).all()
 
 
 def test_lives_that_take_much_of_the_memory_are_told_of(

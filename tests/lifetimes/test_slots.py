@@ -113,7 +113,6 @@ def draw_to_a_sum(limit: float) -> VmappedWorld:
     return VmappedWorld(reset, step, gymnasium.spaces.Box(-1, 1, (1,)), gymnasium.spaces.Box(-1, 1, (1,)))
 
 
-@pytest.mark.slow
 def test_lives_that_begin_together_are_those_that_begin_alone() -> None:
     """As on an accelerator, in a world that begins many at once and in one that does not."""
     world = draw_to_a_sum(20)

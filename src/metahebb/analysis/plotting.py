@@ -11,10 +11,9 @@ from typing import Any
 from metahebb.agents import Agent, load_agent
 from metahebb.analysis import figures
 from metahebb.analysis.recordings import Recording, open_recording
-from metahebb.configuration import read_configuration
 from metahebb.errors import UsageError, quoted, unknown
-from metahebb.evolution.runs import Run
-from metahebb.files import read_file, user_path
+from metahebb.evolution.runs import read_run
+from metahebb.files import read_file
 
 __all__ = ["PLOTS", "plot"]
 
@@ -53,10 +52,9 @@ def _changes(paths: Sequence[Path], options: Mapping[str, Any], trust_code: bool
 def _curves(paths: Sequence[Path], options: Mapping[str, Any], trust_code: bool) -> Any:
     runs = []
     for path in paths:
-        folder = user_path("The run", path)
-        run = Run(folder, read_configuration(folder / "config.json"))
+        run = read_run(path)
         if not run.metrics():
-            raise UsageError(f"The run {quoted(folder)} has no metrics yet, so there is nothing to draw.")
+            raise UsageError(f"The run {quoted(run.folder)} has no metrics yet, so there is nothing to draw.")
         runs.append(run)
     return figures.draw_curves(runs)
 

@@ -10,8 +10,8 @@ With n members, of which 2k and 2k + 1 mirror each other, a generation of the me
     θ   ← θ + α·optimizer(g)                                             update
     α   ← 0.995·α while α > 0.001,    σ ← 0.999·σ while σ > 0.01         schedules      (``Decay``)
 
-with the paper's numbers, whose optimizer is the identity. Filters and co-evolved weights are updated with the α and σ
-of after the decay. The penalty on f is ``fitness_of``'s in ``training``.
+with the paper's numbers, whose optimizer is the identity. ε may be of low rank (``noise``). Filters and co-evolved
+weights are updated with the α and σ of after the decay. The penalty on f is ``fitness_of``'s in ``training``.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from metahebb.evolution.noise import FULL, NoiseShape
 from metahebb.evolution.populations import UNSCALED, FilterScale, MirroredPopulation
 from metahebb.evolution.strategies import WeightedNoise
 from metahebb.jax_defaults import jax_defaults
@@ -78,6 +79,7 @@ class OpenAIES:
     start: Callable[[int], np.ndarray]
     """member → a genome to start from, float32 [parameters]; the first mean is member 0's"""
     filter_scale: FilterScale = UNSCALED
+    noise: NoiseShape = FULL
 
     def init(self) -> State:
         """The state before the first generation."""
@@ -89,7 +91,7 @@ class OpenAIES:
 
     def ask(self, state: State, generation: int) -> tuple[MirroredPopulation, State]:
         """The generation's population; its noise is made where its members live."""
-        return MirroredPopulation(state.mean, state.sigma, self.seed, generation, self.filter_scale), state
+        return MirroredPopulation(state.mean, state.sigma, self.seed, generation, self.filter_scale, self.noise), state
 
     @jax_defaults()
     def tell(

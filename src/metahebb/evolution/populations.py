@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from metahebb import seeds
+from metahebb.evolution.noise import FULL, NoiseShape
 
 __all__ = ["FilterScale", "MirroredPopulation", "StartingPopulation", "pair_and_sign"]
 
@@ -66,7 +67,7 @@ class StartingPopulation:
 
 @dataclass(frozen=True, eq=False)
 class MirroredPopulation:
-    """Mirrored Gaussian samples around a mean: member = mean ± filter_scale(σ·noise(seed, generation, pair))."""
+    """Mirrored samples around a mean: member = mean ± filter_scale(σ·noise), noise of (seed, generation, pair)."""
 
     mean: np.ndarray
     """float32 [parameters]"""
@@ -74,6 +75,7 @@ class MirroredPopulation:
     seed: int
     generation: int
     filter_scale: FilterScale = UNSCALED
+    shape: NoiseShape = FULL
     fixed: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     """float32 [n]: what all members have behind what is searched"""
     _kept: dict[int, np.ndarray] = field(default_factory=dict, init=False, repr=False)
@@ -81,22 +83,20 @@ class MirroredPopulation:
     def genome(self, member: int) -> np.ndarray:
         """A member's flat genome, float32 [parameters]."""
         pair, sign = pair_and_sign(member)
-        noise = self._noise(pair)
+        drawn = self._drawn(pair)
         if pair not in self._kept:
-            if len(self._kept) >= max(NOISE_KEPT // self.mean.nbytes, 1):
+            if len(self._kept) >= max(NOISE_KEPT // drawn.nbytes, 1):
                 del self._kept[next(iter(self._kept))]
-            self._kept[pair] = noise
-        searched = self.mean + self.filter_scale(np.float32(sign * self.sigma) * noise)
+            self._kept[pair] = drawn
+        searched = self.mean + self.filter_scale(np.float32(sign * self.sigma) * self.shape.noise(drawn))
         return np.concatenate([searched, self.fixed]) if len(self.fixed) else searched
 
-    def _noise(self, pair: int) -> np.ndarray:
+    def _drawn(self, pair: int) -> np.ndarray:
+        """The numbers that a pair's noise is made of."""
         if pair in self._kept:
             return self._kept[pair]
-        return seeds.noise(self.seed, self.generation, pair, len(self.mean))
+        return seeds.noise(self.seed, self.generation, pair, self.shape.numbers(len(self.mean)))
 
     def weighted_noise(self, pairs: range, weights: np.ndarray) -> np.ndarray:
-        """Σ weight·noise over a range of pairs, added one after another: float32 [parameters]."""
-        total = np.zeros_like(self.mean)
-        for pair, weight in zip(pairs, weights, strict=True):
-            total += np.float32(weight) * self._noise(pair)
-        return total
+        """Σ weight·noise over a range of pairs, in one order: float32 [parameters]."""
+        return self.shape.total(len(self.mean), (self._drawn(pair) for pair in pairs), weights)

@@ -24,6 +24,7 @@ import numpy as np
 
 from metahebb.configuration import Configuration, configuration_from_json
 from metahebb.evolution.messages import Message
+from metahebb.evolution.noise import NoiseShape
 from metahebb.evolution.populations import FilterScale, MirroredPopulation
 from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.lifetimes.recorder import Rows, To
@@ -101,7 +102,7 @@ def read_ready(message: Message) -> tuple[int, dict[str, Rows]]:
 
 def population_message(population: MirroredPopulation) -> Message:
     """The population that lives without genomes belong to, from now on."""
-    fields = {name: getattr(population, name) for name in ("sigma", "seed", "generation", "filter_scale")}
+    fields = {name: getattr(population, name) for name in ("sigma", "seed", "generation", "filter_scale", "shape")}
     return Message("population", fields, {"mean": population.mean, "fixed": population.fixed})
 
 
@@ -109,7 +110,9 @@ def read_population(message: Message) -> MirroredPopulation:
     """What a ``population`` says."""
     mean, fixed = (message.arrays[name].copy() for name in ("mean", "fixed"))
     filter_scale = FilterScale(*message.fields["filter_scale"])
-    return MirroredPopulation(mean, **{**message.fields, "filter_scale": filter_scale}, fixed=fixed)
+    rank, matrices = message.fields["shape"]
+    shape = NoiseShape(rank, tuple((rows, columns) for rows, columns in matrices))
+    return MirroredPopulation(mean, **{**message.fields, "filter_scale": filter_scale, "shape": shape}, fixed=fixed)
 
 
 GenomeOf: TypeAlias = Callable[[int], np.ndarray]

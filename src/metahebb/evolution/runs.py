@@ -50,9 +50,10 @@ from metahebb.files import (
 )
 from metahebb.interrupts import undone
 from metahebb.json_text import json_text
+from metahebb.shipped import located, not_found
 from metahebb.trust import remember, signed
 
-__all__ = ["Run", "create_run", "open_run"]
+__all__ = ["Run", "create_run", "open_run", "read_run"]
 
 logger = logging.getLogger("metahebb")
 
@@ -329,18 +330,24 @@ def _exists(folder: Path) -> UsageError:
 
 
 def open_run(folder: str | Path, *, trust_code: bool = False) -> Run:
-    """A run that exists.
+    """A run that exists, or what is kept of that of an agent that comes with metahebb, by its name.
 
     Raises UsageError if the folder is not one, and for a run with Python code that this user has not trained with,
     unless ``trust_code``.
     """
-    folder = user_path("The run", folder)
+    run = read_run(folder)
+    found = with_code_found(run.configuration, run.folder, _called(run.folder), trust_code=trust_code)
+    return dataclasses.replace(run, configuration=found)
+
+
+def read_run(folder: str | Path) -> Run:
+    """As ``open_run``, of a run that is looked at only: its code is neither found nor refused."""
+    folder = located("The run", folder)
     if not folder.is_dir():
-        raise UsageError(f"There is no run folder {quoted(folder)}.")
+        raise UsageError(f"There is no run folder {quoted(folder)}{not_found(folder)}")
     if not user_path("The run", folder / "config.json").exists():
         raise UsageError(f"{quoted(folder)} is not a run: it has no config.json.")
-    configuration = read_configuration(folder / "config.json")
-    return Run(folder, with_code_found(configuration, folder, _called(folder), trust_code=trust_code))
+    return Run(folder, read_configuration(folder / "config.json"))
 
 
 def _called(folder: Path) -> str:

@@ -20,6 +20,7 @@ from metahebb.errors import RunError
 from metahebb.evolution import checkpoints
 from metahebb.evolution.checkpoints import Checkpoint
 from metahebb.evolution.evosax_strategies import EvosaxStrategy, check_strategy
+from metahebb.evolution.noise import FULL, NoiseShape
 from metahebb.evolution.openai_es import OPTIMIZERS, Decay, OpenAIES
 from metahebb.evolution.populations import FilterScale, MirroredPopulation, StartingPopulation, pair_and_sign
 from metahebb.evolution.runs import Run
@@ -411,6 +412,7 @@ def strategy_of(c: Configuration, network: Network, around: np.ndarray | None = 
         Decay(c.sigma, c.sigma_decay, c.sigma_minimum),
         start.genome,
         start.filter_scale,
+        NoiseShape(c.noise_rank, network.matrices) if c.noise_rank else FULL,
     )
 
 
@@ -427,7 +429,8 @@ def lives_of(c: Configuration, generation: int) -> Iterable[Sequence[Life]]:
     mirrored = c.strategy == "openai-es"
     bodies = c.morphologies or ("",)
     group = 2 if mirrored else 1
-    for first in range(0, c.population, group):
+    for turn, first in enumerate(range(0, c.population, group), generation):
+        lived_in = (bodies[turn % len(bodies)],) if c.bodies_in_turn else bodies
         yield [
             life_of(
                 member,
@@ -439,14 +442,14 @@ def lives_of(c: Configuration, generation: int) -> Iterable[Sequence[Life]]:
                 pair_and_sign(member)[0] * 2 if mirrored and c.paired_lives else member,
                 body=body,
             )
-            for number, body in enumerate(c.lives * bodies)
+            for number, body in enumerate(c.lives * lived_in)
             for member in range(first, first + group)
         ]
 
 
 def lives_per_member(c: Configuration) -> int:
     """How many lives a member's fitness is the mean of."""
-    return c.lives * max(len(c.morphologies), 1)
+    return c.lives if c.bodies_in_turn else c.lives * max(len(c.morphologies), 1)
 
 
 def live(

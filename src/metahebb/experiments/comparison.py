@@ -17,9 +17,9 @@ from metahebb.evolution.runs import Run
 from metahebb.experiments.cells import Cell, live_cells, simulator_for
 from metahebb.experiments.controls import check_any_plastic, controls_of
 from metahebb.experiments.scores import Scores, scores_of, strike_of
-from metahebb.files import user_path
 from metahebb.lifetimes.lives import Outcome
 from metahebb.perturbations import Perturbation, perturbations_for
+from metahebb.shipped import located
 
 __all__ = ["Comparison", "ComparisonRow", "compare"]
 
@@ -210,7 +210,7 @@ def compare(
 def _labels(agents: Sequence[Agent | Run | str | Path]) -> list[str]:
     """Names of the agents that differ: the last parts of their paths, as few as will do."""
     paths = [
-        None if isinstance(given, Agent) else user_path("The agent", given.folder if isinstance(given, Run) else given)
+        None if isinstance(given, Agent) else located("The agent", given.folder if isinstance(given, Run) else given)
         for given in agents
     ]
     resolved = [path.resolve() for path in paths if path is not None]

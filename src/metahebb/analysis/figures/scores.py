@@ -15,6 +15,11 @@ from metahebb.evolution.runs import Run
 
 __all__ = ["draw_bars", "draw_curves"]
 
+DASHES = ("-", "--", ":")
+"""of lines beyond the colours that there are"""
+MANY = 6
+"""lines whose names stand in two columns"""
+
 
 def draw_curves(runs: Sequence[Run], axes: Axes | None = None) -> Axes:
     """The population's mean fitness over generations. Runs that differ in their seed alone are one line, their mean,
@@ -24,7 +29,8 @@ def draw_curves(runs: Sequence[Run], axes: Axes | None = None) -> Axes:
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(_differing(run, runs), []).append(run)
-    for (name, its), colour in zip(groups.items(), COLOURS * len(groups), strict=False):
+    for number, (name, its) in enumerate(groups.items()):
+        colour, dashes = COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
         fitness = _rows(its, "fitness_mean")
         generations = np.arange(1, fitness.shape[1] + 1)
         seeds = f" ({len(its)} seeds)" if len(its) > 1 else ""
@@ -34,9 +40,9 @@ def draw_curves(runs: Sequence[Run], axes: Axes | None = None) -> Axes:
             whole = np.isfinite(fitness).all(axis=0)
             mean, deviation = fitness[:, whole].mean(axis=0), fitness[:, whole].std(axis=0)
             axes.fill_between(generations[whole], mean - deviation, mean + deviation, color=colour, alpha=0.2, lw=0)
-            axes.plot(generations[whole], mean, color=colour, lw=2, label=f"{name}{seeds}, mean ± deviation")
+            axes.plot(generations[whole], mean, dashes, color=colour, lw=2, label=f"{name}{seeds}, mean ± deviation")
         else:
-            axes.plot(generations, fitness[0], color=colour, lw=1.6, label=name)
+            axes.plot(generations, fitness[0], dashes, color=colour, lw=1.6, label=name)
         validation = _rows(its, "validation")
         for row in validation:
             there = np.isfinite(row)
@@ -45,17 +51,25 @@ def draw_curves(runs: Sequence[Run], axes: Axes | None = None) -> Axes:
     axes.set(xlabel="generation", ylabel="fitness")
     axes.set_title(" · ".join(dict.fromkeys(run.configuration.task for run in runs)), size=11)
     axes.grid(alpha=0.25)
-    axes.figure.legend(frameon=False, fontsize=9, loc="outside lower center")
+    columns = 1 if len(groups) < MANY else 2
+    axes.figure.legend(frameon=False, fontsize=9, loc="outside lower center", ncols=columns)
     return axes
 
 
 def _differing(run: Run, runs: Sequence[Run]) -> str:
-    """The settings of a run that not all runs share, but for the seed."""
-    its, found = vars(run.configuration), []
-    for name in SETTINGS:
-        if name not in ("seed", "generations") and any(vars(other.configuration)[name] != its[name] for other in runs):
-            found.append(f"{SETTINGS[name].label} {its[name]}")
-    return ", ".join(found) or "population's mean"
+    """The settings of a run that not all runs share, but for the seed. Of plasticity a static network has none."""
+    its = vars(run.configuration)
+    static = run.configuration.static
+    both = len({other.configuration.static for other in runs}) > 1
+    found = ["static weights"] if static and both else []
+    for name, declared in SETTINGS.items():
+        plastic = declared.static is not ...
+        if name in ("seed", "generations", "static") or (static and plastic):
+            continue
+        others = [other for other in runs if not (plastic and other.configuration.static)]
+        if any(vars(other.configuration)[name] != its[name] for other in others):
+            found.append(f"{declared.label} {its[name]}")
+    return ", ".join(found) or ("plastic weights" if both else "population's mean")
 
 
 def _rows(runs: Sequence[Run], name: str) -> np.ndarray:

@@ -1,0 +1,66 @@
+"""The shape of a mirrored pair's noise: full, or of low rank in each matrix of genes.
+
+Full noise is a normal number a gene. Noise of rank r is, for a matrix [rows, columns] of genes,
+
+    ε = 1/√r · Σ_k u_k·v_kᵀ,    u_k [rows] and v_k [columns] ~ N(0, I)
+
+whose entries have deviation 1 too: EGGROLL's (Sarkar et al. 2025, *Evolution Strategies at the Hyperscale*,
+arXiv:2511.16652). It takes r·(rows + columns) numbers instead of rows × columns to draw and to keep, and the sum over
+pairs, of any rank, is a product of two matrices.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["FULL", "NoiseShape"]
+
+
+class NoiseShape(NamedTuple):
+    """What a pair's noise is made of: factors of rank ``rank`` for ``matrices``, and a number for each gene after."""
+
+    rank: int = 0
+    matrices: tuple[tuple[int, int], ...] = ()
+    """(rows, columns) of the genes from the first on; without any, noise is full"""
+
+    def numbers(self, parameters: int) -> int:
+        """How many normal numbers make the noise of so many genes."""
+        return sum(self.rank * (m + n) - m * n for m, n in self.matrices) + parameters
+
+    def noise(self, drawn: np.ndarray) -> np.ndarray:
+        """The noise, float32 [parameters], of the numbers drawn for it, float32 [numbers]."""
+        return self._product(drawn[None], np.ones(1)) if self.matrices else drawn
+
+    def total(self, parameters: int, drawn: Iterable[np.ndarray], weights: np.ndarray) -> np.ndarray:
+        """Σ weight·noise over pairs of which these numbers were drawn, float32 [parameters]."""
+        if self.matrices:
+            return self._product(np.stack(list(drawn)), weights)
+        total = np.zeros(parameters, np.float32)
+        for numbers, weight in zip(drawn, weights, strict=True):
+            total += np.float32(weight) * numbers
+        return total
+
+    def _product(self, drawn: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Σ weight·noise of numbers [pairs, numbers]."""
+        scaled = weights.astype(np.float32) / np.float32(math.sqrt(self.rank))
+        parts, used = [], 0
+        for left, right in self._factors(drawn):
+            used += left.shape[1] * (left.shape[2] + right.shape[2])
+            weighted = (left * scaled[:, None, None]).reshape(-1, left.shape[2])
+            parts.append((weighted.T @ right.reshape(-1, right.shape[2])).ravel())
+        return np.concatenate([*parts, weights.astype(np.float32) @ drawn[:, used:]])
+
+    def _factors(self, drawn: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Of each matrix, u [pairs, rank, rows] and v [pairs, rank, columns]."""
+        start = 0
+        for m, n in self.matrices:
+            factors = drawn[:, start : start + self.rank * (m + n)].reshape(len(drawn), self.rank, m + n)
+            start += self.rank * (m + n)
+            yield factors[..., :m], factors[..., m:]
+
+
+FULL = NoiseShape()
