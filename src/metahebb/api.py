@@ -335,6 +335,12 @@ def check_resources(workers: int | None, time_limit: float | None) -> tuple[int 
     )
 
 
+def check_lives(lives: int, seed: int, workers: int | None) -> tuple[int, int, int | None]:
+    """How many lives, which, and the workers, as plain numbers; raises UsageError for what makes no sense."""
+    workers, _ = check_resources(workers, None)
+    return Whole(1).read("lives", lives), SEED.read("seed", seed), workers
+
+
 def evolve_run(
     run: Run,
     *,
@@ -380,8 +386,7 @@ def evaluate(
     simulators. ``perturb`` disturbs every life, such as ``["zero-weights@300"]`` (``metahebb.perturbations``).
     ``imports`` and ``trust_code`` are as for ``load``.
     """
-    workers, _ = check_resources(workers, None)
-    lives, seed = Whole(1).read("lives", lives), SEED.read("seed", seed)
+    lives, seed, workers = check_lives(lives, seed, workers)
     agent = agent_of(agent, imports, trust_code).living_in(morphology, simulator)
     waiting = needs_of_lives("lives", lives, lives, "lower --lives")
     check_memory([*waiting, *needs_of_pool(agent.configuration, agent.task, agent.network, workers)])

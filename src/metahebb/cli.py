@@ -80,6 +80,43 @@ Out = Annotated[
     list[Path] | None,
     typer.Option(metavar="FILE", help="Write the result: .md, .csv or .json; may be repeated.", show_default=False),
 ]
+CONTROLS = "Controls"
+FrozenFrom = Annotated[
+    list[int] | None,
+    typer.Option(
+        metavar="STEP",
+        help="Beside each agent, one that learns nothing from this step on; may be repeated.",
+        show_default=False,
+        rich_help_panel=CONTROLS,
+    ),
+]
+RandomControl = Annotated[
+    bool,
+    typer.Option(
+        "--random-rules",
+        help="Beside each agent, random coefficients, those that evolution begins with.",
+        show_default=False,
+        rich_help_panel=CONTROLS,
+    ),
+]
+ShuffledControl = Annotated[
+    bool,
+    typer.Option(
+        "--shuffled-rules",
+        help="Beside each agent, its own coefficients shuffled among the synapses.",
+        show_default=False,
+        rich_help_panel=CONTROLS,
+    ),
+]
+InitialControl = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TEXT",
+        help="Beside each agent, lives that begin with weights of this distribution; may be repeated.",
+        show_default=False,
+        rich_help_panel=CONTROLS,
+    ),
+]
 PaperLives = Annotated[int, typer.Option(metavar="NUMBER", help="Fresh lives of each agent, the same for all.")]
 LivesSeed = Annotated[int, typer.Option(metavar="NUMBER", help="Which lives: those of `evaluate`.")]
 Retrain = Annotated[
@@ -97,7 +134,6 @@ RetrainLimit = Annotated[
 PREPARING = 60.0
 """seconds after a time limit that an environment has to be made and tried"""
 SIMULATOR = SETTINGS["simulator"].help
-CONTROLS = "Controls"
 PRESET = "Published settings: paper, those of Najarro & Risi (2020)."
 AGENT = "An agent's file, a run's folder (its best agent), or a name that `metahebb agents` lists."
 TASK = "Such as car-racing or gymnasium:CartPole-v1; `metahebb tasks` lists them."
@@ -716,42 +752,10 @@ def compare(
         typer.Option(metavar="TEXT", help="The body of all, where the task has bodies.", show_default=False),
     ] = None,
     simulator: Annotated[str | None, typer.Option(metavar="TEXT", help=SIMULATOR, show_default=False)] = None,
-    frozen_from: Annotated[
-        list[int] | None,
-        typer.Option(
-            metavar="STEP",
-            help="Beside each agent, one that learns nothing from this step on; may be repeated.",
-            show_default=False,
-            rich_help_panel=CONTROLS,
-        ),
-    ] = None,
-    random_rules: Annotated[
-        bool,
-        typer.Option(
-            "--random-rules",
-            help="Beside each agent, random coefficients, those that evolution begins with.",
-            show_default=False,
-            rich_help_panel=CONTROLS,
-        ),
-    ] = False,
-    shuffled_rules: Annotated[
-        bool,
-        typer.Option(
-            "--shuffled-rules",
-            help="Beside each agent, its own coefficients shuffled among the synapses.",
-            show_default=False,
-            rich_help_panel=CONTROLS,
-        ),
-    ] = False,
-    initial_weights: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TEXT",
-            help="Beside each agent, lives that begin with weights of this distribution; may be repeated.",
-            show_default=False,
-            rich_help_panel=CONTROLS,
-        ),
-    ] = None,
+    frozen_from: FrozenFrom = None,
+    random_rules: RandomControl = False,
+    shuffled_rules: ShuffledControl = False,
+    initial_weights: InitialControl = None,
     out: Out = None,
     overwrite: Overwrite = False,
     imports: Imports = None,
@@ -824,6 +828,10 @@ def sweep(
     lives: Annotated[int, typer.Option(metavar="NUMBER", help="How many fresh lives at each place, the same.")] = 20,
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Which lives: those of `evaluate`.")] = 0,
     simulator: Annotated[str | None, typer.Option(metavar="TEXT", help=SIMULATOR, show_default=False)] = None,
+    frozen_from: FrozenFrom = None,
+    random_rules: RandomControl = False,
+    shuffled_rules: ShuffledControl = False,
+    initial_weights: InitialControl = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(
@@ -853,6 +861,10 @@ def sweep(
             lives=lives,
             seed=seed,
             simulator=simulator,
+            frozen_from=frozen_from or (),
+            random_rules=random_rules,
+            shuffled_rules=shuffled_rules,
+            initial_weights=initial_weights or (),
             imports=imports or (),
             trust_code=trust_code,
             workers=workers,

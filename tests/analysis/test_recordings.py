@@ -18,6 +18,7 @@ from metahebb.assembly import configure
 from metahebb.errors import RunError, UsageError
 from metahebb.lifetimes import make_slots
 from metahebb.lifetimes.lives import life_of
+from metahebb.lifetimes.traced import _stretches_within
 from metahebb.perturbations import perturbations_for
 from metahebb.seeds import Stream
 from support import ENVIRONMENTS, Answer, tree
@@ -33,14 +34,12 @@ def random_agent(task: str, **options: Any) -> Agent:
     return Agent(configuration, np.random.default_rng(1).standard_normal(network.parameters).astype(np.float32))
 
 
-DISTURBED = ("zero-weights@4", "noise-sensors:0.5@6-9")
-
-
-# Beyond the ninth step lives are undisturbed, compiled as such.
-@pytest.mark.parametrize(("kind", "perturb"), [("host", ()), ("host", DISTURBED), ("traced", DISTURBED)])
-def test_what_is_recorded_is_the_life(kind: str, perturb: tuple[str, ...], tmp_path: Path) -> None:
+# After what strikes lives are undisturbed, compiled as such. 27 steps are a stretch of 14 and one of 13.
+@pytest.mark.parametrize(("kind", "every", "disturbed"), [("host", 2, False), ("host", 2, True), ("traced", 27, True)])
+def test_what_is_recorded_is_the_life(kind: str, every: int, disturbed: bool, tmp_path: Path) -> None:
     agent = random_agent(**TASKS[kind])
-    every, lives = 2, agent.task.slots + 2
+    lives, strike = agent.task.slots + 2, every
+    perturb = (f"zero-weights@{strike}", f"noise-sensors:0.5@{strike + 2}-{strike + 5}") if disturbed else ()
 
     recording = record(agent, tmp_path / "life.zarr", lives, every=every, seed=5, perturb=perturb, workers=1)
 
@@ -67,7 +66,7 @@ def test_what_is_recorded_is_the_life(kind: str, perturb: tuple[str, ...], tmp_p
             beyond = recorded[len(values) :]
             assert (np.isnan(beyond) if beyond.dtype.kind == "f" else beyond == 0).all(), name
     assert recording.perturbations == perturb
-    assert (group["weights_0"][0, 2] == 0).all() == bool(perturb)
+    assert (group["weights_0"][0, 1] == 0).all() == disturbed
     assert [path.name for path in tmp_path.iterdir()] == ["life.zarr"]
 
 
@@ -121,3 +120,11 @@ def test_what_is_no_recording_is_refused(content: str | None, tmp_path: Path) ->
         zarr.create_group(str(folder))
     with pytest.raises(UsageError, match="is not there" if content is None else "is none"):
         open_recording(folder)
+
+
+@pytest.mark.parametrize("every", [1, 2, 10, 25, 26, 29, 58, 101, 1009])
+def test_any_number_of_steps_is_made_of_long_stretches(every: int) -> None:
+    lengths = _stretches_within(every)
+    assert sum(lengths) == every
+    assert len({*lengths}) <= 2, "each is compiled"
+    assert min(every, 13) <= min(lengths) <= max(lengths) <= 25

@@ -55,8 +55,17 @@ def test_the_report_of_a_run(metahebb: Callable[..., Answer], tmp_path: Path, mo
     assert len(parts.sources) == 8, "seven figures and a film"
     for text in ("undisturbed", "zero-weights@5", "noise-sensors:0.1@0-", "random rules", "ABCD_lr", "numpy"):
         assert text in parts.texts, text
+    text = "  ".join(filter(None, parts.texts))
     mean = package.evaluate(tmp_path / "run", 4, workers=1).mean
-    assert re.search(rf"{mean:.1f} ±", " ".join(parts.texts))
+    assert re.search(rf"{mean:.1f} ±", text)
+    # Times are those of a comparison in the same lives.
+    plain, rules, disturbed, _ = package.compare(
+        tmp_path / "run", perturb=["zero-weights@5"], lives=4, random_rules=True, workers=1
+    ).rows
+    for name, row in {"undisturbed": plain, "random rules": rules}.items():
+        assert f"{name}  {row.scores.reached}  {row.scores.competence}  –  –" in text
+    depth = f"{disturbed.scores.depth:.0%}".replace("-", "−")
+    assert f"zero-weights@5  –  –  {depth}  {disturbed.scores.recovery}" in text
     assert metahebb(*command).code == 2, "it exists"
     bad = metahebb(*command[:2], "--out", tmp_path / "other.html", "--perturb", "zero-wieghts@5")
     assert (bad.code, bad.err.count("\n")) == (2, 1)

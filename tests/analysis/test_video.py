@@ -206,28 +206,30 @@ def test_of_a_block_the_largest_weight_is_shown() -> None:
     ids=str,
 )
 def test_panels_fit_and_do_not_overlap(layers: list[tuple[int, int]]) -> None:
-    panels = lay_out(layers, 648, 550)
-    bottom = 0
-    for panel, layer in zip(panels, layers, strict=True):
-        height, width = panel.size(layer)
-        assert panel.top > bottom
-        assert 0 < width <= 648
-        assert height >= 24 or len(layers) == 6
-        bottom = panel.top + height
-    assert bottom <= 550
+    for _, _, right, bottom in no_overlap(layers):
+        assert right <= 648
+        assert bottom <= 550
 
 
-def test_layers_for_which_there_is_no_room_below_each_other_are_drawn_in_columns() -> None:
-    layers = [(4, 8), *[(8, 8)] * 11, (8, 2)]
+def no_overlap(layers: list[tuple[int, int]]) -> list[tuple[int, int, int, int]]:
+    """(left, top, right, bottom) of the panels, with their labels, of which none overlaps another."""
     places = [
         (panel.left, panel.top - 26, panel.left + panel.size(layer)[1], panel.top + panel.size(layer)[0])
         for panel, layer in zip(lay_out(layers, 648, 550), layers, strict=True)
     ]
-    assert all(left >= 0 and top >= 0 and right <= 648 and bottom <= 550 for left, top, right, bottom in places)
-    assert len({left for left, *_ in places}) == 2
     for i, (left, top, right, bottom) in enumerate(places):
+        assert 0 <= left < right
+        assert 0 <= top <= bottom - 26 - 24
         for left_, top_, right_, bottom_ in places[:i]:
             assert right_ < left or bottom_ < top or right < left_ or bottom < top_
+    return places
+
+
+def test_layers_for_which_there_is_no_room_below_each_other_are_drawn_in_columns() -> None:
+    places = no_overlap([(4, 8), *[(8, 8)] * 11, (8, 2)])
+    assert len({left for left, *_ in places}) == 2
+    many = no_overlap([(64, 64)] * 6)
+    assert all(right - left >= 64 for left, _, right, _ in many), "rather than several weights behind a pixel"
     with pytest.raises(UsageError, match="90 layers cannot be filmed"):
         lay_out([(8, 8)] * 90, 648, 550)
 

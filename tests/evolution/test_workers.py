@@ -22,7 +22,7 @@ from metahebb.errors import RunError
 from metahebb.evolution import supervision
 from metahebb.evolution.messages import receive, send
 from metahebb.evolution.populations import MirroredPopulation
-from metahebb.evolution.protocol import Start, live_message, start_message
+from metahebb.evolution.protocol import AHEAD, Start, live_message, start_message
 from metahebb.evolution.sites import Channel
 from metahebb.evolution.training import lives_of, strategy_of
 from metahebb.evolution.workers import OutOfTimeError, Workers
@@ -346,3 +346,16 @@ def test_a_device_that_is_too_small_is_told_with_the_remedy(tmp_path: Path) -> N
         Workers(c, 1) as pool,
     ):
         pool.wait()
+
+
+def test_a_recorded_life_waits_for_who_takes_it() -> None:
+    c, _, network = configure("gymnasium:Pendulum-v1", hidden=[4])
+    with Workers(c, 1) as pool:
+        moments = pool.record(np.zeros(network.parameters, np.float32), life_of(0, 0, 0, Stream.EVALUATION))
+        taken = [next(moments)]
+        # All 200 would have come by now.
+        time.sleep(1.5)
+        held = pool._inbox.qsize()
+        taken += moments
+    assert [moment.step for moment in taken] == list(range(200))
+    assert held < AHEAD

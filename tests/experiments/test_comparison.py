@@ -182,6 +182,36 @@ def test_a_sweep_from_the_command_line(metahebb: Callable[..., Answer], folder: 
         assert Path(file).read_bytes().startswith(begins)
 
 
+def test_controls_stand_beside_each_place_of_a_sweep(metahebb: Callable[..., Answer], folder: Path) -> None:
+    command = ["sweep", "one.safetensors", "--perturb", "zero-weights@5..9:2", "--lives", 3, "--workers", 1]
+    controls = ["--frozen-from", 0, "--random-rules", "--shuffled-rules", "--initial-weights", "normal"]
+    code, shown, err = metahebb(*command, *controls, "--out", "sweep.json", "--out", "sweep.png")
+    assert (code, err) == (0, "")
+    rows = json.loads(Path("sweep.json").read_text())["rows"]
+    names = ["", "frozen from step 0", "random rules", "shuffled rules", "initial weights normal"]
+    assert [row["control"] for row in rows] == [name for name in names for _ in range(3)]
+    # They are the lives of a comparison.
+    options = {"frozen_from": [0], "random_rules": True, "shuffled_rules": True, "initial_weights": ["normal"]}
+    compared = package.compare(agent(), perturb=["zero-weights@9"], lives=3, workers=1, **options)
+    expected = {(row.control, bool(row.perturbation)): row for row in compared.rows}
+    for at, name in enumerate(names):
+        for row, disturbed in ((rows[3 * at], False), (rows[3 * at + 2], True)):
+            its = expected[name, disturbed]
+            assert row["by_life"]["scores"] == its.scores.scores.tolist()
+            assert row["depth_median"] == (its.scores.depth if disturbed else None)
+            if name:
+                assert its.difference is not None
+                assert row["difference"] == its.difference.mean
+    assert "random rules" in shown
+    plain = metahebb(*command)
+    assert "random rules" not in plain.out
+    agent(0, static=True).save("static.safetensors")
+    command[1] = "static.safetensors"
+    code, out, err = metahebb(*command, "--frozen-from", 0)
+    assert (code, out) == (2, "")
+    assert "no control 'frozen from step 0'" in err
+
+
 def test_a_sweep_over_bodies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from metahebb.worlds.quadruped import life
 

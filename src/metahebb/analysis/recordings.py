@@ -39,8 +39,8 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from metahebb.agents import Agent
-from metahebb.api import agent_of, check_resources, live_randomly, needs_of_pool
-from metahebb.configuration import SEED, Configuration, configuration_from_json
+from metahebb.api import agent_of, check_lives, live_randomly, needs_of_pool
+from metahebb.configuration import Configuration, configuration_from_json
 from metahebb.errors import UsageError, quoted
 from metahebb.evolution.runs import RECORDED_VERSIONS, Run
 from metahebb.evolution.training import live_agent
@@ -158,12 +158,9 @@ def record(
     Weights are kept ``every`` so many steps, everything else at each; ``float16`` rounds weights and activities. The
     other parameters are those of ``evaluate``. The folder appears whole, or not at all. Raises UsageError, with nothing
     written, for a folder that exists or a recording that the disk may not hold; RunError for a failure at work.
-
-    How fast depends on ``every`` alone where it is a prime number above 25: worlds written in JAX are then lived step
-    by step.
     """
-    workers, _ = check_resources(workers, None)
-    lives, every, seed = Whole(1).read("lives", lives), Whole(1).read("every", every), SEED.read("seed", seed)
+    lives, seed, workers = check_lives(lives, seed, workers)
+    every = Whole(1).read("every", every)
     path = _check_new_folder(folder)
     agent = agent_of(agent, imports, trust_code).living_in(morphology, simulator)
     waiting = needs_of_lives("lives", lives, lives, "lower --lives")

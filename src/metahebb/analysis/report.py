@@ -24,18 +24,22 @@ from metahebb import api
 from metahebb.agents import Agent
 from metahebb.analysis import figures
 from metahebb.analysis.intervals import bootstrap_interval
+from metahebb.analysis.measures import BEFORE, COMPETENCE_WINDOW, RECOVERY_WINDOW, SHARE
 from metahebb.analysis.recordings import record
 from metahebb.analysis.video import film
-from metahebb.api import Evaluation
 from metahebb.configuration import SETTINGS
 from metahebb.errors import RunError
 from metahebb.evolution.runs import RECORDED_VERSIONS, Run, open_run
+from metahebb.experiments.cells import Cell, live_cells
+from metahebb.experiments.controls import controls_of
+from metahebb.experiments.scores import Scores, scores_of, strike_of
 from metahebb.files import check_new_file, write_file
 from metahebb.perturbations import perturbations_for
-from metahebb.settings import Whole
 
 __all__ = ["write_report"]
 
+UNDISTURBED = "undisturbed"
+"""the row that others are compared with"""
 RECORDED_LIVES = 4
 EVERY = 10
 """steps between their weights"""
@@ -72,8 +76,7 @@ def write_report(
     Raises UsageError, with nothing written, for what cannot be lived so; RunError for a failure at work.
     """
     path = check_new_file("The report", out, overwrite)
-    Whole(1).read("lives", lives)
-    workers, _ = api.check_resources(workers, None)
+    lives, seed, workers = api.check_lives(lives, seed, workers)
     opened = open_run(run, trust_code=trust_code)
     agent = api.agent_of(opened, imports, trust_code)
     agent = agent.living_in(None, agent.task.measured_in)
@@ -81,19 +84,34 @@ def write_report(
     for text in texts:
         perturbations_for([text], agent.task, agent.network)
 
-    def scored(what: str, **how: Any) -> Evaluation:
-        progress(f"living {lives} lives {what}")
-        return api.evaluate(agent, lives, seed=seed, workers=workers, **how)
-
-    rows = {"undisturbed": scored("undisturbed")}
-    rows |= {text: scored(f"under {text}", perturb=[text]) for text in texts}
-    if not agent.configuration.static:
-        rows["random rules"] = scored("with random rules", random_rules=True)
+    rows = _lived(agent, texts, lives, seed, workers, progress)
     with tempfile.TemporaryDirectory() as folder:
         pictures, pieces = _drawn(opened, agent, rows, texts, Path(folder), seed, workers, progress)
         content = _page(opened, agent, rows, lives, seed, pictures, pieces)
     write_file("The report", path, content.encode())
     return path
+
+
+def _lived(
+    agent: Agent,
+    texts: Sequence[str],
+    lives: int,
+    seed: int,
+    workers: int | None,
+    progress: Callable[[str], None],
+) -> dict[str, Scores]:
+    """What the lives of each row come to, all of them lived side by side."""
+    plain = Cell(agent)
+    cells = {UNDISTURBED: plain}
+    cells |= {text: Cell(agent, perturbations_for([text], agent.task, agent.network)) for text in texts}
+    if not agent.configuration.static:
+        for control in controls_of(seed, random_rules=True):
+            if (cell := control.cell_of(plain)) is not None:
+                cells[control.name] = cell
+    progress(f"living {lives} lives each: {', '.join(cells)}")
+    outcomes = live_cells(list(cells.values()), lives, seed, workers).outcomes
+    strikes = [strike_of(cell.perturbations) for cell in cells.values()]
+    return dict(zip(cells, scores_of(outcomes, strikes, [strike is None for strike in strikes]), strict=True))
 
 
 def _usual(agent: Agent) -> list[str]:
@@ -107,7 +125,7 @@ def _usual(agent: Agent) -> list[str]:
 def _drawn(
     run: Run,
     agent: Agent,
-    rows: Mapping[str, Evaluation],
+    rows: Mapping[str, Scores],
     texts: Sequence[str],
     folder: Path,
     seed: int,
@@ -166,18 +184,19 @@ def _small(made: Path, folder: Path) -> bytes:
 def _page(
     run: Run,
     agent: Agent,
-    rows: Mapping[str, Evaluation],
+    rows: Mapping[str, Scores],
     lives: int,
     seed: int,
     pictures: Mapping[str, str],
     film_html: str,
 ) -> str:
     c = agent.configuration
-    plain = rows["undisturbed"]
+    plain = rows[UNDISTURBED]
     rule = "static weights" if agent.network.rule is None else f"rule {c.rule.rpartition(':')[2]}"
     metrics = run.metrics()
     facts = {
         "score": f"{plain.mean:.1f} ± {plain.deviation:.1f}",
+        "steps to competence": str(plain.competence),
         "lives": f"{lives} fresh, seed {seed}",
         "parameters": f"{agent.network.parameters:,}",
         "synapses": f"{agent.network.synapses:,}",
@@ -201,6 +220,9 @@ def _page(
 <p>The same {lives} lives (worlds and initial weights) in each row; the difference to the undisturbed ones is paired,
 life by life, with its bootstrap 95% interval.</p>
 {_scores(rows)}
+<h2>How soon, and what a perturbation does</h2>
+{_times(rows)}
+<p class="note">{MEASURES}</p>
 <h2>Figures</h2><div class="figures">{shown}</div>
 <h2>Configuration</h2>{_table(settings)}
 <h2>Versions</h2>{_table(versions)}
@@ -208,18 +230,41 @@ life by life, with its bootstrap 95% interval.</p>
 """
 
 
-def _scores(rows: Mapping[str, Evaluation]) -> str:
-    plain = rows["undisturbed"]
-    body = []
+def _scores(rows: Mapping[str, Scores]) -> str:
+    plain = rows[UNDISTURBED]
+    table = {}
     for name, its in rows.items():
         difference = ""
         if its is not plain:
             mean, low, high = bootstrap_interval(its.scores - plain.scores)
-            difference = f"{mean:+.1f} ({low:+.1f} … {high:+.1f})".replace("-", "−")
-        cells = [f"{its.mean:.1f} ± {its.deviation:.1f}", f"{its.median:.1f}", f"{its.min:.1f} … {its.max:.1f}"]
-        cells = [cell.replace("-", "−") for cell in cells] + [difference, str(its.diverged)]
-        body.append(f"<tr><th>{_text(name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    head = "".join(f"<th>{name}</th>" for name in ("", "mean ± deviation", "median", "range", "difference", "diverged"))
+            difference = f"{mean:+.1f} ({low:+.1f} … {high:+.1f})"
+        table[name] = {
+            "mean ± deviation": f"{its.mean:.1f} ± {its.deviation:.1f}",
+            "median": f"{np.median(its.scores):.1f}",
+            "range": f"{its.scores.min():.1f} … {its.scores.max():.1f}",
+            "difference": difference,
+            "diverged": str(its.diverged),
+        }
+    return _numbers(table)
+
+
+def _times(rows: Mapping[str, Scores]) -> str:
+    table = {}
+    for name, its in rows.items():
+        measured: dict[str, object] = {"reaches its level": its.reached, "stays from": its.competence}
+        if any(other.responses is not None for other in rows.values()):
+            measured |= {"depth": None if its.depth is None else f"{its.depth:.0%}", "recovered after": its.recovery}
+        table[name] = {what: "–" if value is None else str(value) for what, value in measured.items()}
+    return _numbers(table)
+
+
+def _numbers(rows: Mapping[str, Mapping[str, str]]) -> str:
+    """A table of rows by their names, each with the same columns."""
+    head = "".join(f"<th>{_text(name)}</th>" for name in ("", *next(iter(rows.values()))))
+    body = []
+    for name, its in rows.items():
+        cells = "".join(f"<td>{_text(cell.replace('-', '−'))}</td>" for cell in its.values())
+        body.append(f"<tr><th>{_text(name)}</th>{cells}</tr>")
     return f'<div class="wide"><table class="numbers"><tr>{head}</tr>{"".join(body)}</table></div>'
 
 
@@ -232,6 +277,13 @@ def _text(value: Any) -> str:
     return html.escape("–" if value in (None, [], {}) else str(value))
 
 
+MEASURES = f"""Times are medians over lives, in steps; how many lives never get there stands in brackets. A life reaches
+its level with the first step from which the reward, the mean of {COMPETENCE_WINDOW} steps, is at least {SHARE:.0%} of
+what the life earns from there on. It stays there from the time to competence, when that is so of all later steps, too.
+Depth is the share of what {BEFORE} steps earned before a perturbation that is lost at the worst; a life has recovered
+when the reward, the mean of {RECOVERY_WINDOW} steps, is back at {SHARE:.0%} of it."""
+"""what the columns of the table of scores mean (``analysis.measures``)"""
+
 STYLE = """
 :root{color-scheme:light dark;--paper:#fff;--ink:#1d2328;--faint:#5c6670;--line:#d9dee3;--card:#f4f6f8;--accent:#0072b2}
 @media (prefers-color-scheme:dark){:root{--paper:#14181c;--ink:#e6eaee;--faint:#9aa6b2;--line:#333b44;--card:#1e242a;
@@ -240,6 +292,7 @@ STYLE = """
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
 main{max-width:1080px;margin:0 auto;padding:32px 20px 64px}
 h1{font-size:2rem;line-height:1.2;margin:0}h2{font-size:1.25rem;margin:2.4rem 0 .8rem}
+.note{color:var(--faint);font-size:.85rem}
 .under{color:var(--faint);margin:.3rem 0 1.4rem}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:0}
 .cards div{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:10px 14px}

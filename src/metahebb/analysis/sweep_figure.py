@@ -18,6 +18,8 @@ FIGURES = (".png", ".svg", ".pdf")
 """the files of figures, by their suffixes"""
 MOST_ANNOTATED = 150
 """cells of a map that have their number written on them"""
+MARKERS = "osv^DX"
+"""of lines, so that colours are not all that tells them apart"""
 
 
 def draw_sweep(sweep: Sweep, axes: Axes) -> Axes:
@@ -48,6 +50,9 @@ def _draw_line(sweep: Sweep, axes: Axes) -> None:
     x = np.array(axis.values, float)
     axes.fill_between(x, low, high, color="C0", alpha=0.25, lw=0, label="95% interval of the mean")
     axes.plot(x, mean, color="C0", marker="o", ms=4, label="mean score")
+    for i, control in enumerate(sweep.controls, 1):
+        means = [cell.scores.mean for cell in control.cells]
+        axes.plot(x, means, color=f"C{i}", marker=MARKERS[i % len(MARKERS)], ms=4, lw=1, label=control.name)
     axes.axhline(sweep.reference.mean, color="0.35", ls="--", lw=1, label="undisturbed, its own body")
     axes.set(xlabel=axis.name, ylabel="score")
     axes.grid(alpha=0.3)

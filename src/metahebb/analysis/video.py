@@ -59,8 +59,12 @@ MOST_LIVES = 4
 """side by side"""
 WINDOW = 25
 """steps of the moving reward"""
+SMOOTH = 2
+"""how much larger its line is drawn"""
 SHOWN_STEPS = 1000
 """of it, where nobody knows how long a life lasts"""
+ENDED = "ended"
+"""what a film says of a life that is over, in place of what strikes it"""
 AFTERGLOW = 40
 """steps for which the film tells of what struck in one"""
 
@@ -269,8 +273,11 @@ class Panel:
 
 
 def lay_out(layers: Sequence[tuple[int, int]], width: int, height: int) -> list[Panel]:
-    """A panel for each layer (inputs, outputs), as large as the space allows: one below the other, in as few columns
-    as hold them."""
+    """A panel for each layer (inputs, outputs), as large as the space allows, one below the other.
+
+    In so many columns that as few weights as can be are behind each that is shown, and of these in the fewest.
+    """
+    found: list[Panel] = []
     for columns in range(1, MOST_COLUMNS + 1):
         each = math.ceil(len(layers) / columns)
         room = (width + MARGIN) // columns - MARGIN
@@ -280,9 +287,13 @@ def lay_out(layers: Sequence[tuple[int, int]], width: int, height: int) -> list[
             laid, end = _column(layers[first : first + each], room, height)
             panels += [dataclasses.replace(panel, left=column * (room + MARGIN)) for panel in laid]
             bottom = max(bottom, end)
-        if bottom <= height + MARGIN // 2:
-            return panels
-    raise UsageError(f"A network of {len(layers)} layers cannot be filmed: no more than some {8 * columns} have room.")
+        fits = bottom <= height + MARGIN // 2
+        if fits and (not found or max(its.block for its in panels) < max(its.block for its in found)):
+            found = panels
+    if not found:
+        most = 8 * MOST_COLUMNS
+        raise UsageError(f"A network of {len(layers)} layers cannot be filmed: no more than some {most} have room.")
+    return found
 
 
 @dataclass(frozen=True)
@@ -311,7 +322,7 @@ class Box:
         """(top, left) of the weights, below a picture so high where lives are side by side."""
         if self.alone:
             return TOP, WIDTH - MARGIN - WEIGHTS_WIDTH
-        return TOP + 240 + COUNTER_HEIGHT + TRACE_HEIGHT, MARGIN
+        return TOP + 240 + MARGIN // 2 + COUNTER_HEIGHT + TRACE_HEIGHT, MARGIN
 
     @property
     def weights_size(self) -> tuple[int, int]:
@@ -389,7 +400,7 @@ class Page:
         top, left = self._weights_top, self._weights_left
         ends = pairwise(moment.activities)
         for panel, weights, (pre, post) in zip(self._panels, moment.weights, ends, strict=True):
-            shown = self._weight_colours[_bits(panel.shown(weights))]
+            shown = self._weight_colours.take(_bits(panel.shown(weights)), axis=0)
             down, across = panel.cell
             self._put(top + panel.top, left + panel.left, shown.repeat(down, axis=0).repeat(across, axis=1))
             over, beside = (post, pre) if panel.turned else (pre, post)
@@ -405,7 +416,7 @@ class Page:
 
     def end(self) -> np.ndarray:
         """The page of a life that has ended while others go on."""
-        self._tell("ended")
+        self._tell(ENDED)
         return self._sheet
 
     def _put(self, top: int, left: int, pixels: np.ndarray) -> None:
@@ -418,11 +429,11 @@ class Page:
         draw = ImageDraw.Draw(strip)
         step, reward = self._said
         draw.text((0, 4), f"step {step}", INK, self._font)
-        draw.text((width // 2, 4), struck, STRUCK, self._font, anchor="ma")
+        draw.text((width // 2, 4), struck, FAINT if struck == ENDED else STRUCK, self._font, anchor="ma")
         draw.text((width, 4), f"reward {reward:,.1f}".replace("-", "−"), INK, self._font, anchor="ra")
         self._put(self._counter_top, MARGIN, np.asarray(strip))
         self._put(self._counter_top + COUNTER_HEIGHT, MARGIN, self._trace.draw())
-        colour = STRUCK if struck and struck != "ended" else PAPER
+        colour = STRUCK if struck and struck != ENDED else PAPER
         height, wide = self._picture
         # Between the outline and what is around it.
         for top, left, down, across in (
@@ -517,32 +528,36 @@ class _Trace:
 
     def draw(self) -> np.ndarray:
         """uint8 [TRACE_HEIGHT, width, 3]."""
-        strip = Image.new("RGB", (self._width, TRACE_HEIGHT), PAPER)
-        draw = ImageDraw.Draw(strip)
         first = max(0, len(self._means) - self._steps)
         # A mean of few steps is none: the first would set the scale.
         shown = np.array(self._means[max(first, WINDOW - 1) :])
         low, high = (min(0.0, float(shown.min())), max(0.0, float(shown.max()))) if len(shown) else (0.0, 0.0)
         high = max(high, low + 1e-6)
-        top, bottom = 20, TRACE_HEIGHT - 8
+        # Drawn larger, so that lines are smooth.
+        strip = Image.new("RGB", (SMOOTH * self._width, SMOOTH * TRACE_HEIGHT), PAPER)
+        draw = ImageDraw.Draw(strip)
+        width, top, bottom = SMOOTH * self._width, SMOOTH * 20, SMOOTH * (TRACE_HEIGHT - 8)
 
         def across(step: float) -> float:
-            return (step - first) * (self._width - 1) / max(self._steps - 1, 1)
+            return (step - first) * (width - 1) / max(self._steps - 1, 1)
 
         for its in self._perturbations:
             if first <= its.begin < first + self._steps:
                 x = across(its.begin)
                 if its.begin + 1 < its.end < FOREVER:
                     draw.rectangle((x, top, across(its.end), bottom), fill=SHADE)
-                draw.line((x, top - 4, x, bottom), STRUCK, 2)
+                draw.line((x, top - SMOOTH * 4, x, bottom), STRUCK, SMOOTH * 2)
         zero = bottom - (0 - low) / (high - low) * (bottom - top)
-        draw.line((0, zero, self._width, zero), LINE)
+        draw.line((0, zero, width, zero), LINE, SMOOTH)
+        if len(shown) > 1:
+            x = across(np.arange(len(self._means) - len(shown), len(self._means)))  # type: ignore[arg-type]
+            y = bottom - (shown - low) / (high - low) * (bottom - top)
+            draw.line([*np.stack([x, y], 1).ravel().tolist()], BLUE, SMOOTH * 2)
+        strip = strip.reduce(SMOOTH)
+        draw = ImageDraw.Draw(strip)
         draw.text((0, 0), f"reward a step, mean of {WINDOW}", FAINT, _font(13))
         if len(shown) > 1:
             draw.text((self._width, 0), f"{low:.3g} … {high:.3g}".replace("-", "−"), FAINT, _font(13), anchor="ra")
-            x = across(np.arange(len(self._means) - len(shown), len(self._means)))  # type: ignore[arg-type]
-            y = bottom - (shown - low) / (high - low) * (bottom - top)
-            draw.line([*np.stack([x, y], 1).ravel().tolist()], BLUE, 2)
         return np.asarray(strip)
 
 
@@ -584,6 +599,7 @@ def _resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).resize((width, height), kind))
 
 
+@functools.cache
 def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """The font that matplotlib brings, so that films look the same everywhere."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"

@@ -32,6 +32,7 @@ from metahebb.lifetimes.slots import Moment
 from metahebb.perturbations import Perturbation
 
 __all__ = [
+    "AHEAD",
     "GenomeOf",
     "Start",
     "Sum",
@@ -198,8 +199,12 @@ def read_summed(message: Message) -> tuple[int, np.ndarray]:
     return message.fields["unit"], message.arrays["sum"]
 
 
+AHEAD = 16
+"""Moments that a worker is ahead of who takes them: enough for neither to wait, and little memory with pictures"""
+
+
 def record_message(genome: np.ndarray, life: Life) -> Message:
-    """A life to be recorded, of a flat genome float32 [parameters]."""
+    """A life to be recorded, of a flat genome float32 [parameters]; a ``taken`` answers each moment that is taken."""
     return Message("record", {"life": life}, {"genome": genome})
 
 

@@ -13,6 +13,7 @@ from metahebb.assembly import network_of, task_of
 from metahebb.evolution.messages import Message
 from metahebb.evolution.populations import MirroredPopulation
 from metahebb.evolution.protocol import (
+    AHEAD,
     Start,
     lived_message,
     moment_message,
@@ -36,7 +37,7 @@ Answer = Callable[[Message], None]
 
 def serve(messages: queue.SimpleQueue[Message], answer: Answer, work: Work) -> None:
     """Do what the messages say, the first of which is a ``start``, for ever; ``work`` is kept true meanwhile."""
-    server = _Server(read_start(messages.get()), answer, work)
+    server = _Server(read_start(messages.get()), messages, answer, work)
     while True:
         # Without a life to live there is nothing to do but to wait for a message.
         while messages.qsize() or server.idle:
@@ -47,7 +48,8 @@ def serve(messages: queue.SimpleQueue[Message], answer: Answer, work: Work) -> N
 class _Server:
     """A worker's slots, the lives that wait for them, and the population that these belong to."""
 
-    def __init__(self, start: Start, answer: Answer, work: Work) -> None:
+    def __init__(self, start: Start, messages: queue.SimpleQueue[Message], answer: Answer, work: Work) -> None:
+        self._messages = messages
         self._work = work
         work.doing = "making its environments"
         task = task_of(start.configuration)
@@ -106,6 +108,9 @@ class _Server:
 
     def _record(self, message: Message) -> None:
         self._work.doing = LIVING
-        for moment in self._slots.record(*read_record(message), render=self._render):
+        for number, moment in enumerate(self._slots.record(*read_record(message), render=self._render)):
+            if number >= AHEAD:
+                # One for each moment that has been taken; nothing else is said to whoever records.
+                self._messages.get()
             self._answer(moment_message(moment))
         self._answer(Message("recorded"))

@@ -337,7 +337,7 @@ class Workers:
     def record(self, genome: np.ndarray, life: Life) -> Iterator[Moment]:
         """Live one life, of a flat genome float32 [parameters], moment by moment; with pictures if workers make them.
 
-        Where a worker dies in the middle of it the moments begin again.
+        The worker is a few moments ahead and no more. Where it dies in the middle the moments begin again.
         """
         unit = _Unit(0, 0, functools.partial(record_message, genome, life))
         for worker, message in self._work(iter([unit]), 1):
@@ -345,6 +345,7 @@ class Workers:
                 self._finish(unit, worker)
             else:
                 yield read_moment(message)
+                worker.channel.send(Message("taken"))
 
     def wait(self) -> None:
         """Wait until all workers are ready."""

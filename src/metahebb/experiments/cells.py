@@ -23,7 +23,7 @@ from metahebb.resources import Need, check_memory, needs_of_lives
 from metahebb.seeds import Stream
 from metahebb.settings import Group, settings_of
 
-__all__ = ["Cell", "Lived", "live_cells"]
+__all__ = ["Cell", "Lived", "live_cells", "simulator_for"]
 
 STEPS = 1000
 """of a life whose task has no limit, for what its rewards may take"""
@@ -55,6 +55,11 @@ class Lived(NamedTuple):
     def steps(self) -> int:
         """of all lives"""
         return sum(outcome.steps for outcomes in self.outcomes for outcome in outcomes)
+
+
+def simulator_for(agent: Agent, simulator: str | None) -> str | None:
+    """Where an experiment lives: as asked for, by default where published numbers are measured, else as evolved."""
+    return simulator or agent.task.measured_in or agent.configuration.simulator
 
 
 def live_cells(

@@ -10,16 +10,15 @@ from typing import Any
 
 from metahebb.agents import Agent
 from metahebb.analysis.intervals import Interval, bootstrap_interval
-from metahebb.api import agent_of, check_resources
-from metahebb.configuration import SEED, SETTINGS
+from metahebb.api import agent_of, check_lives
+from metahebb.configuration import SETTINGS
 from metahebb.errors import UsageError, quoted
 from metahebb.evolution.runs import Run
-from metahebb.experiments.cells import Cell, live_cells
-from metahebb.experiments.controls import controls_of
+from metahebb.experiments.cells import Cell, live_cells, simulator_for
+from metahebb.experiments.controls import check_any_plastic, controls_of
 from metahebb.experiments.scores import Scores, scores_of, strike_of
 from metahebb.lifetimes.lives import Outcome
 from metahebb.perturbations import Perturbation, perturbations_for
-from metahebb.settings import Whole
 from metahebb.shipped import located
 
 __all__ = ["Comparison", "ComparisonRow", "compare"]
@@ -164,13 +163,12 @@ def compare(
 
     Raises UsageError before any life is lived, RunError if none has a finite fitness.
     """
-    workers, _ = check_resources(workers, None)
-    lives, seed = Whole(1).read("lives", lives), SEED.read("seed", seed)
+    lives, seed, workers = check_lives(lives, seed, workers)
     if not agents:
         raise UsageError("There is no agent to compare; give one or more.")
     named = dict(zip(_labels(agents), (agent_of(given, imports, trust_code) for given in agents), strict=True))
     first = next(iter(named.values()))
-    simulator = simulator or first.task.measured_in or first.configuration.simulator
+    simulator = simulator_for(first, simulator)
     body = morphology if morphology is not None else (first.body or None)
     _check_alike(named)
     named = {label: agent.living_in(body, simulator) for label, agent in named.items()}
@@ -190,9 +188,9 @@ def compare(
             for control in controls:
                 if (its := control.cell_of(own)) is not None:
                     cells[label, control.name, disturbed] = its
-    for control in controls:
-        if not any(name == control.name for _, name, _ in cells):
-            raise UsageError(f"None of the agents is plastic, so there is no control {control.name!r} of them.")
+    check_any_plastic(
+        {control.name: [cells.get((label, control.name, False)) for label in named] for control in controls}
+    )
     if begun is not None:
         begun(lives * len(cells))
     outcome = live_cells(list(cells.values()), lives, seed, workers, lived)

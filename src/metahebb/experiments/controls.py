@@ -14,7 +14,7 @@ weights.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,7 @@ from metahebb.perturbations import Perturbation, Perturbations, perturbations_fo
 from metahebb.seeds import Stream
 from metahebb.settings import Whole
 
-__all__ = ["Control", "controls_of", "shuffled_genome"]
+__all__ = ["Control", "check_any_plastic", "controls_of", "shuffled_genome"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +69,13 @@ def controls_of(
         )
     controls += [_beginning_with(SETTINGS["initial_weights"].read(name)) for name in dict.fromkeys(initial_weights)]
     return controls
+
+
+def check_any_plastic(controlled: Mapping[str, Sequence[Cell | None]]) -> None:
+    """Raise UsageError for a control, by its name, that none of the agents has."""
+    for name, cells in controlled.items():
+        if not any(cells):
+            raise UsageError(f"None of the agents is plastic, so there is no control {name!r} of them.")
 
 
 def shuffled_genome(agent: Agent, seed: int, number: int) -> np.ndarray:

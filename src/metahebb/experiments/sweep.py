@@ -6,23 +6,22 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from metahebb.agents import Agent
 from metahebb.analysis.intervals import Interval, bootstrap_interval
-from metahebb.api import agent_of, check_resources
-from metahebb.configuration import SEED
+from metahebb.api import agent_of, check_lives
 from metahebb.errors import UsageError, unknown
 from metahebb.evolution.runs import Run
 from metahebb.experiments.bodies import NAMED
-from metahebb.experiments.cells import Cell, live_cells
+from metahebb.experiments.cells import Cell, live_cells, simulator_for
+from metahebb.experiments.controls import check_any_plastic, controls_of
 from metahebb.experiments.ranges import Ranged, ranged
 from metahebb.experiments.scores import Scores, scores_of, strike_of
 from metahebb.lifetimes.lives import Outcome
 from metahebb.perturbations import perturbations_for
-from metahebb.settings import Whole
 
-__all__ = ["Axis", "Sweep", "SweepCell", "sweep"]
+__all__ = ["Axis", "Sweep", "SweepCell", "SweepControl", "sweep"]
 
 MOST_CELLS = 1000
 BODY = "body"
@@ -52,7 +51,21 @@ class SweepCell:
     perturbation: str
     scores: Scores
     difference: Interval
-    """of the scores to those of the same lives undisturbed in the agent's own body, mean and 95% interval"""
+    """of the scores to those of the same lives undisturbed in the agent's own body, mean and 95% interval; of a
+    control's to its agent's at the same place"""
+
+
+@dataclass(frozen=True, eq=False)
+class SweepControl:
+    """A control's lives in a grid."""
+
+    name: str
+    reference: Scores
+    """of the lives that nothing disturbs, in the agent's own body"""
+    difference: Interval
+    """of these to the agent's"""
+    cells: tuple[SweepCell, ...]
+    """in the order of the agent's own"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +84,7 @@ class Sweep:
     cells: tuple[SweepCell, ...]
     """in the order of the axes' values, the last axis changing fastest"""
     seconds: float
+    controls: tuple[SweepControl, ...] = ()
 
     @property
     def lives(self) -> int:
@@ -80,29 +94,41 @@ class Sweep:
     @property
     def steps_per_second(self) -> float:
         """of all lives together"""
-        return sum(int(scores.steps.sum()) for scores in (self.reference, *(c.scores for c in self.cells))) / (
-            self.seconds
-        )
+        return sum(int(row.scores.steps.sum()) for row in self._rows) / self.seconds
 
     @property
     def mean(self) -> float:
         """of all places, each of which counts alike"""
         return sum(cell.scores.mean for cell in self.cells) / len(self.cells)
 
-    def to_table(self) -> list[dict[str, str]]:
-        """The rows that people read, by column; the first is that of what nothing disturbs."""
-        rows = [self._cells("undisturbed", self.reference, None, "")]
-        for cell in self.cells:
-            place = ", ".join(f"{value:g}" if isinstance(value, float) else value for value in cell.at)
-            rows.append(self._cells(place, cell.scores, cell.difference, cell.body))
+    @property
+    def _rows(self) -> list[_Row]:
+        """What there is to tell, the agent first: what nothing disturbs, then place by place."""
+        rows = [
+            _Row("", None, self.reference, None),
+            *(_Row("", cell, cell.scores, cell.difference) for cell in self.cells),
+        ]
+        for control in self.controls:
+            rows.append(_Row(control.name, None, control.reference, control.difference))
+            rows += [_Row(control.name, cell, cell.scores, cell.difference) for cell in control.cells]
         return rows
 
-    def _cells(self, place: str, scores: Scores, difference: Interval | None, body: str) -> dict[str, str]:
-        cells = {", ".join(axis.name for axis in self.axes): place}
+    def to_table(self) -> list[dict[str, str]]:
+        """The rows that people read, by column; the first is that of what nothing disturbs."""
+        return [self._cells(row) for row in self._rows]
+
+    def _cells(self, row: _Row) -> dict[str, str]:
+        scores, every = row.scores, [other.scores for other in self._rows]
+        at = ("undisturbed",) if row.cell is None else row.cell.at
+        cells = {"": row.control or "the agent"} if self.controls else {}
+        cells[", ".join(axis.name for axis in self.axes)] = ", ".join(
+            f"{value:g}" if isinstance(value, float) else value for value in at
+        )
         if any(axis.name == BODY for axis in self.axes):
+            body = "" if row.cell is None else row.cell.body
             cells["evolved in it"] = "yes" if body in self.evolved_in or not body else "no"
         cells["mean ± deviation"] = f"{scores.mean:.1f} ± {scores.deviation:.1f}"
-        cells["difference [95%]"] = "–" if difference is None else str(difference)
+        cells["difference [95%]"] = "–" if row.difference is None else str(row.difference)
         cells["steps"] = f"{scores.steps.mean():.0f}"
         if any(cell.scores.competence is not None for cell in self.cells):
             cells["reaches its level"] = "–" if scores.reached is None else str(scores.reached)
@@ -110,7 +136,6 @@ class Sweep:
         if any(cell.scores.responses is not None for cell in self.cells):
             cells["depth"] = "–" if scores.depth is None else f"{scores.depth:.0%}"
             cells["recovered after"] = "–" if scores.recovery is None else str(scores.recovery)
-        every = (self.reference, *(cell.scores for cell in self.cells))
         for name, counted in (("not struck", "unstruck"), ("diverged", "diverged")):
             if any(getattr(other, counted) for other in every):
                 cells[name] = str(getattr(scores, counted))
@@ -118,16 +143,25 @@ class Sweep:
 
     def to_rows(self) -> list[dict[str, Any]]:
         """The rows that programs read, by column; what is not known is None. The first is undisturbed."""
-        none = dict.fromkeys(axis.name for axis in self.axes)
-        rows = [_row(none, "", "", self.reference, None)]
-        for cell in self.cells:
-            at = {axis.name: value for axis, value in zip(self.axes, cell.at, strict=True)}
-            rows.append(_row(at, cell.body, cell.perturbation, cell.scores, cell.difference))
-        return rows
+        return [self._values(row) for row in self._rows]
+
+    def _values(self, row: _Row) -> dict[str, Any]:
+        cell, ends = row.cell, row.difference or (None, None, None)
+        at = [None] * len(self.axes) if cell is None else cell.at
+        values = {axis.name: value for axis, value in zip(self.axes, at, strict=True)}
+        # An axis of bodies has the same name, and says the same.
+        body = {} if BODY in values else {"body": (None if cell is None else cell.body) or None}
+        return {
+            **values,
+            **body,
+            "control": row.control,
+            "perturbation": "" if cell is None else cell.perturbation,
+            **row.scores.summary(),
+            **{f"difference{end}": value for end, value in zip(("", "_low", "_high"), ends, strict=True)},
+        }
 
     def to_json(self) -> dict[str, Any]:
         """All of it, each life's numbers included, as JSON values."""
-        scores = (self.reference, *(cell.scores for cell in self.cells))
         return {
             "task": self.task,
             "simulator": self.simulator,
@@ -135,22 +169,19 @@ class Sweep:
             "evolved_in": list(self.evolved_in),
             "axes": [{"name": axis.name, "values": list(axis.values)} for axis in self.axes],
             "seconds": self.seconds,
-            "rows": [{**row, "by_life": its.per_life()} for row, its in zip(self.to_rows(), scores, strict=True)],
+            "rows": [{**self._values(row), "by_life": row.scores.per_life()} for row in self._rows],
         }
 
 
-def _row(
-    at: dict[str, Any], body: str, perturbation: str, scores: Scores, difference: Interval | None
-) -> dict[str, Any]:
-    ends = difference or (None, None, None)
-    return {
-        **at,
-        # An axis of bodies has the same name, and says the same.
-        **({} if BODY in at else {"body": body or None}),
-        "perturbation": perturbation,
-        **scores.summary(),
-        **{f"difference{end}": value for end, value in zip(("", "_low", "_high"), ends, strict=True)},
-    }
+class _Row(NamedTuple):
+    """A row of a sweep's tables."""
+
+    control: str
+    """empty for the agent itself"""
+    cell: SweepCell | None
+    """None for what nothing disturbs"""
+    scores: Scores
+    difference: Interval | None
 
 
 def sweep(
@@ -162,6 +193,10 @@ def sweep(
     lives: int = 20,
     seed: int = 0,
     simulator: str | None = None,
+    frozen_from: Sequence[int] = (),
+    random_rules: bool = False,
+    shuffled_rules: bool = False,
+    initial_weights: Sequence[str] = (),
     imports: Sequence[str] = (),
     trust_code: bool = False,
     workers: int | None = None,
@@ -181,6 +216,7 @@ def sweep(
         lives: at each place, the same ones.
         seed: which lives: those that ``evaluate`` lives with the same seed.
         simulator: of the task, by default the one that published numbers are measured in.
+        frozen_from, random_rules, shuffled_rules, initial_weights: controls, as for ``compare``, at each place.
         imports, trust_code: as for ``load``.
         workers: worker processes, by default one per core.
         lived: is told of each life that ends.
@@ -188,12 +224,18 @@ def sweep(
 
     Raises UsageError before any life is lived, RunError if none has a finite fitness.
     """
-    workers, _ = check_resources(workers, None)
-    lives, seed = Whole(1).read("lives", lives), SEED.read("seed", seed)
+    lives, seed, workers = check_lives(lives, seed, workers)
     agent = agent_of(agent, imports, trust_code)
     evolved_in = agent.configuration.morphologies
-    simulator = simulator or agent.task.measured_in or agent.configuration.simulator
+    simulator = simulator_for(agent, simulator)
     agent = agent.living_in(None, simulator)
+    controls = controls_of(
+        seed,
+        frozen_from=frozen_from,
+        random_rules=random_rules,
+        shuffled_rules=shuffled_rules,
+        initial_weights=initial_weights,
+    )
     morphologies = _bodies(bodies, [morphology] if isinstance(morphology, str) else list(morphology))
     perturbations = [ranged(text, "--perturb") for text in ([perturb] if isinstance(perturb, str) else perturb)]
     axes, places = _grid(morphologies, perturbations)
@@ -204,25 +246,45 @@ def sweep(
     cells = [Cell(agent)] + [
         Cell(there[body], tuple(checked[text] for text in disturbing)) for _, body, disturbing in places
     ]
+    controlled = {control.name: [control.cell_of(cell) for cell in cells] for control in controls}
+    check_any_plastic(controlled)
+    groups = [cells, *([cell for cell in its if cell is not None] for its in controlled.values())]
     if begun is not None:
-        begun(lives * len(cells))
-    outcome = live_cells(cells, lives, seed, workers, lived)
+        begun(lives * sum(map(len, groups)))
+    outcome = live_cells([cell for group in groups for cell in group], lives, seed, workers, lived)
     strikes = [strike_of(cell.perturbations) for cell in cells]
+    whole = [True, *(strike is None for strike in strikes[1:])]
     # What chance alone looks like, where there is one step to look at.
     strikes[0] = strikes[1] if len({*strikes[1:]}) == 1 else None
-    whole = [True, *(strike is None for strike in strikes[1:])]
-    reference, *scores = scores_of(outcome.outcomes, strikes, whole)
-    swept = [
-        SweepCell(
-            at,
-            cell.agent.body,
-            " ".join(map(str, cell.perturbations)),
-            its,
-            bootstrap_interval(its.scores - reference.scores),
+    every = scores_of(outcome.outcomes, strikes * len(groups), whole * len(groups))
+    own, *others = (every[first : first + len(cells)] for first in range(0, len(every), len(cells)))
+
+    def swept(scores: Sequence[Scores], beside: Sequence[Scores]) -> tuple[SweepCell, ...]:
+        return tuple(
+            SweepCell(
+                at,
+                cell.agent.body,
+                " ".join(map(str, cell.perturbations)),
+                its,
+                bootstrap_interval(its.scores - to.scores),
+            )
+            for (at, _, _), cell, its, to in zip(places, cells[1:], scores[1:], beside[1:], strict=True)
         )
-        for (at, _, _), cell, its in zip(places, cells[1:], scores, strict=True)
-    ]
-    return Sweep(agent.configuration.task, simulator, seed, evolved_in, axes, reference, tuple(swept), outcome.seconds)
+
+    return Sweep(
+        agent.configuration.task,
+        simulator,
+        seed,
+        evolved_in,
+        axes,
+        own[0],
+        swept(own, [own[0]] * len(own)),
+        outcome.seconds,
+        tuple(
+            SweepControl(name, its[0], bootstrap_interval(its[0].scores - own[0].scores), swept(its, own))
+            for name, its in zip(controlled, others, strict=True)
+        ),
+    )
 
 
 def _bodies(named: str | None, morphologies: list[str]) -> list[Ranged]:

@@ -131,7 +131,8 @@ class _Column:
         while len(values):
             if self._buffer is None:
                 self._buffer = np.empty((self._rows.chunk, *self._rows.shape), self._rows.dtype)
-            part, values = np.split(values, [self._rows.chunk - self._held])
+            room = self._rows.chunk - self._held
+            part, values = values[:room], values[room:]
             self._buffer[self._held : self._held + len(part)] = part
             self._held += len(part)
             if self._held == self._rows.chunk:

@@ -225,11 +225,18 @@ class Slots(ABC):
         """Record the weights with which the ``living`` are about to act, where it is time for them."""
         if self._recorder is None:
             return
-        for slot in living[self._age[living] % self._recorder.every == 0].tolist():
+        slots = living[self._age[living] % self._recorder.every == 0]
+        if not len(slots):
+            return
+        # All at once, for fewer calls; as many as there is code for.
+        padded = np.pad(slots, (0, (1 << (len(slots) - 1).bit_length()) - len(slots)), "edge").astype(np.int32)
+        disturbed = self._disturbed if self._perturbed(slots, 1) else None
+        weighed = self._weigh(self._state, None if disturbed is None else disturbed._replace(memory=()), padded)
+        layers = [np.asarray(weights) for weights in weighed]
+        for i, slot in enumerate(slots.tolist()):
             life = self._lives[slot]
             assert life is not None
-            disturbed = None if self._disturbed is None else self._disturbed._replace(memory=())
-            self._recorder.weights(life, [np.asarray(w) for w in self._weigh(self._state, disturbed, np.int32(slot))])
+            self._recorder.weights(life, [weights[i] for weights in layers])
 
     def _record_steps(self, slot: int, seen: Seen, rewards: np.ndarray) -> None:
         """Record the next steps of a life: rewards [steps], and at least so many [steps, lives, …] of what is seen."""
@@ -257,19 +264,18 @@ def _signals(seen: Seen) -> dict[str, Any]:
     return {"observations": seen.observation, "actions": seen.action, **activities}
 
 
-_Weigh = Callable[[State, Disturbed | None, np.int32], tuple[jax.Array, ...]]
+_Weigh = Callable[[State, Disturbed | None, np.ndarray], tuple[jax.Array, ...]]
 
 
 @functools.lru_cache(maxsize=8)
 def _compiled_weigh(network: Network, program: Program, float16: bool) -> _Weigh:
-    """The weights [inputs, outputs] with which the life in a slot acts in its next step."""
+    """The weights [n, inputs, outputs] of each layer with which the lives in some slots, int32 [n], act next."""
 
     @functools.partial(jax.jit, compiler_options=dict(compiler_options()))
-    def weigh(state: State, disturbed: Disturbed | None, slot: jax.Array) -> tuple[jax.Array, ...]:
-        one = functools.partial(jax.lax.dynamic_index_in_dim, index=slot)
-        state, disturbed = jax.tree.map(one, (state, disturbed))
+    def weigh(state: State, disturbed: Disturbed | None, slots: jax.Array) -> tuple[jax.Array, ...]:
+        state, disturbed = jax.tree.map(lambda leaf: leaf[slots], (state, disturbed))
         layers = program.weigh(network, disturbed, state).layers
-        return tuple(layer.weights[0].astype(jnp.float16 if float16 else jnp.float32) for layer in layers)
+        return tuple(layer.weights.astype(jnp.float16 if float16 else jnp.float32) for layer in layers)
 
     return weigh
 

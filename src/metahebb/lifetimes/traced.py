@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -78,12 +80,13 @@ class TracedSlots(Slots):
         super().__init__(network, task, variants, keep_rewards, record)
         self._world = world
         # Weights are read between two stretches.
-        self._length = self.STRETCH if record is None else _stretch_within(record.every)
+        lengths = [self.STRETCH] if record is None else _stretches_within(record.every)
+        self._lengths = itertools.cycle(lengths)
         self._look = Look.NOTHING if record is None else Look.SIGNALS
         # Each is compiled when it is first called.
         self._stretches = {
             (length, look, program): _compiled_stretch(network, task.readout, world, length, look, program)
-            for length, look in ((1, Look.ALL), (self._length, self._look))
+            for length, look in ((1, Look.ALL), *((length, self._look) for length in lengths))
             for program in (UNDISTURBED, self._program)
         }
         # Some life has to begin for the shapes to be known.
@@ -139,14 +142,16 @@ class TracedSlots(Slots):
             return []
         self._begin_all()
         self._record_weights(living)
-        stretch = self._run(living, self._length, self._look)
+        stretch = self._run(living, next(self._lengths), self._look)
         return [self._end(slot) for slot in self._account(living, stretch)]
 
     def _live_alone(self, slot: int) -> Alone:
         living = np.array([slot])
         stretch = self._run(living, 1, Look.ALL)
         over = self._account(living, stretch)
-        return Alone(jax.tree.map(lambda leaf: leaf[0], stretch.seen), float(stretch.rewards[0, slot]), bool(over))
+        return Alone(
+            jax.tree.map(lambda leaf: np.asarray(leaf)[0], stretch.seen), float(stretch.rewards[0, slot]), bool(over)
+        )
 
     def _picture(self, slot: int) -> np.ndarray:
         return self._world.render(self._worlds[0], slot)
@@ -187,9 +192,14 @@ class TracedSlots(Slots):
 _Run = Callable[[Plasticity, Lives, Disturbed | None], tuple[Lives, Disturbed | None, Stretch]]
 
 
-def _stretch_within(every: int) -> int:
-    """The steps of a stretch, of which some make ``every``; a prime number of many steps is lived step by step."""
-    return max(length for length in range(1, min(every, LONGEST_STRETCH) + 1) if every % length == 0)
+def _stretches_within(every: int) -> list[int]:
+    """The steps of stretches that make ``every`` together, of two lengths at most.
+
+    Lives begin between two stretches. Where the same ones follow each other again and again, every so many steps of any
+    life end between two as well.
+    """
+    count = math.ceil(every / LONGEST_STRETCH)
+    return [every // count + (at < every % count) for at in range(count)]
 
 
 def _compiled_stretch(

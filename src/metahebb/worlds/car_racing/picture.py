@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 import numpy as np
 
@@ -27,8 +29,13 @@ VIDEO_W, VIDEO_H = 600, 400
 FINE = 2
 """Points drawn for each side of a pixel, then averaged."""
 HULL_COLOUR = (204, 0, 0)
+BITS = 10
+"""of a colour in a canvas's number, red lowest: what FINE² points add up to has room"""
+MEANS = np.round(np.arange(255 * FINE**2 + 1) / FINE**2).astype(np.uint8)
+"""the mean of FINE² points by their sum"""
 
 _origins = jax.jit(jax.vmap(lambda car: car.origin))
+_wheels, _bars = jax.jit(see_wheels), jax.jit(measure_bars)
 
 
 def draw_picture(state: State, life: int) -> np.ndarray:
@@ -36,45 +43,53 @@ def draw_picture(state: State, life: int) -> np.ndarray:
     # Not the texture, which is most of a life and is not needed.
     seen = state._replace(texture=None, tiles=None)  # type: ignore[arg-type]
     one = jax.tree.map(lambda leaf: np.asarray(leaf)[life : life + 1], seen)
-    canvas = np.zeros((VIDEO_H * FINE, VIDEO_W * FINE, 3), np.uint8)
+    canvas = np.zeros((VIDEO_H * FINE, VIDEO_W * FINE), np.uint32)
     zoom = float(zoom_at(one.steps)[0])
     _draw_field(canvas, one, zoom)
     _draw_car(canvas, one, zoom)
     _draw_panel(canvas, one)
-    # Slices are added up many times as fast as axes.
-    total = sum(canvas[row::FINE, column::FINE].astype(np.float32) for row in range(FINE) for column in range(FINE))
-    picture: np.ndarray = np.round(total / FINE**2).astype(np.uint8)
-    return picture
+    # Slices are added up many times as fast as axes, and three colours at once.
+    total = sum(canvas[row::FINE, column::FINE] for row in range(FINE) for column in range(FINE))
+    colours = [MEANS[(total >> at * BITS) & (2**BITS - 1)] for at in range(3)]
+    return np.stack(colours, -1)
+
+
+def _packed(colour: object) -> np.uint32:
+    """A colour, one number or three, as a canvas has it."""
+    red, green, blue = np.broadcast_to(np.asarray(colour, np.uint8), 3).tolist()
+    return np.uint32(red | green << BITS | blue << 2 * BITS)
 
 
 def _fill(canvas: np.ndarray, corners: np.ndarray, colour: object) -> None:
     """Fill a convex polygon [n, 2] in the original's 1000 × 800 coordinates, y up."""
-    height, width = canvas.shape[:2]
+    height, width = canvas.shape
     points = corners * (width / WINDOW_W, -height / WINDOW_H) + (0, height)
-    left, top = np.maximum(np.floor(points.min(0)).astype(int), 0)
-    right, bottom = np.minimum(np.ceil(points.max(0)).astype(int) + 1, (width, height))
+    (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
+    left, top = max(math.floor(left), 0), max(math.floor(top), 0)
+    right, bottom = min(math.ceil(right) + 1, width), min(math.ceil(bottom) + 1, height)
     if left >= right or top >= bottom:
         return
-    x, y = np.arange(left, right) + 0.5, np.arange(top, bottom)[:, None] + 0.5
-    following = np.roll(points, -1, 0)
-    winding = np.sign(np.sum(points[:, 0] * following[:, 1] - points[:, 1] * following[:, 0]))
-    # Rows and columns whose ends are all within a side are within it: no pixel is asked.
-    inside: np.ndarray | None = None
-    for (x0, y0), (x1, y1) in zip(points, following, strict=True):
-        across, down = winding * (y1 - y0) * (x - x0), winding * (x1 - x0) * (y - y0)
-        if down.min() >= across.max():
+    # Of each row what lies between its sides, which the height of the row tells.
+    x, y = np.arange(left, right) + 0.5, np.arange(top, bottom) + 0.5
+    first, last = np.full(len(y), -np.inf), np.full(len(y), np.inf)
+    ends = [*zip(points.tolist(), np.roll(points, -1, 0).tolist(), strict=True)]
+    winding = math.copysign(1.0, sum(x0 * y1 - y0 * x1 for (x0, y0), (x1, y1) in ends))
+    for (x0, y0), (x1, y1) in ends:
+        if y0 == y1:
+            last[winding * (x1 - x0) * (y - y0) < 0] = -np.inf
             continue
-        side = down >= across
-        inside = side if inside is None else inside & side
-    if inside is None:
-        canvas[top:bottom, left:right] = colour
-    else:
-        canvas[top:bottom, left:right][inside] = colour
+        side = x0 + (x1 - x0) / (y1 - y0) * (y - y0)
+        if winding * (y1 - y0) > 0:
+            np.minimum(last, side, out=last)
+        else:
+            np.maximum(first, side, out=first)
+    inside = (x >= first[:, None]) & (x <= last[:, None])
+    np.copyto(canvas[top:bottom, left:right], _packed(colour), where=inside)
 
 
 def _draw_field(canvas: np.ndarray, one: State, zoom: float) -> None:
     track, colours = one.course.track, np.asarray(one.course.colours[0])
-    origin, angle = np.asarray(_origins(one.car)[0]), float(one.car.angle[0, 0])
+    origin, angle = np.asarray(_origins(one.car))[0], float(one.car.angle[0, 0])
     cos, sin = np.cos(angle), np.sin(angle)
 
     square = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)])
@@ -108,12 +123,12 @@ def _draw_field(canvas: np.ndarray, one: State, zoom: float) -> None:
 
 
 def _draw_car(canvas: np.ndarray, one: State, zoom: float) -> None:
-    wheels = jax.jit(see_wheels)(one.car)
+    wheels = _wheels(one.car)
 
     def show(points: np.ndarray, colour: object) -> None:
         _fill(canvas, points * zoom + (WINDOW_W / 2, WINDOW_H / 4), colour)
 
-    for x, y, cos, sin, low, high in zip(*(np.asarray(leaf[0]) for leaf in wheels), strict=True):
+    for x, y, cos, sin, low, high in zip(*(np.asarray(leaf)[0] for leaf in wheels), strict=True):
         turn = np.array([[cos, sin], [-sin, cos]])
         for start, end, colour in ((-WHEEL_R, WHEEL_R, 0), (low, high, WHEEL_WHITE)):
             if end > start:
@@ -129,7 +144,7 @@ def _draw_panel(canvas: np.ndarray, one: State) -> None:
         _fill(canvas, corners * (1, -1) + (0, WINDOW_H), colour)
 
     show(0, WINDOW_W, WINDOW_H * 35 / 40, WINDOW_H, 0)
-    bars = (np.asarray(edge[0]) for edge in jax.jit(measure_bars)(one.car))
+    bars = (np.asarray(edge)[0] for edge in _bars(one.car))
     for left, right, top, bottom, colour in zip(*bars, BAR_COLOURS, strict=True):
         if bottom > top:
             show(left, right, top, bottom, colour)
@@ -138,4 +153,5 @@ def _draw_panel(canvas: np.ndarray, one: State) -> None:
     rows, columns = (np.arange(int(n)) for n in (text.shape[0] * FINE / 2, text.shape[1] * 0.6 * FINE))
     top = int(TOP * VIDEO_H / WINDOW_H) * FINE
     place = canvas[top : top + rows.size, : columns.size]
-    place[:] = text[(rows * 2 // FINE)[:, None], (columns / (0.6 * FINE)).astype(int), None]
+    grey = text[(rows * 2 // FINE)[:, None], (columns / (0.6 * FINE)).astype(int)].astype(np.uint32)
+    place[:] = grey * _packed(1)
