@@ -26,7 +26,7 @@ from benchmarks.training import Training
 from metahebb.assembly import configure
 from metahebb.evolution import cluster, nodes
 from metahebb.evolution.messages import Message
-from metahebb.evolution.protocol import lived_message, read_live, read_sum, summed_message
+from metahebb.evolution.protocol import lived_message, read_live, read_sum, ready_message, summed_message
 from metahebb.evolution.training import Observer, live, lives_per_member, strategy_of
 from metahebb.evolution.workers import Workers
 from metahebb.lifetimes.lives import Outcome
@@ -42,7 +42,7 @@ def rows() -> Iterator[Row]:
     """The rows."""
     # Ray's actors find this module where this process does.
     os.environ["PYTHONPATH"] = os.pathsep.join([os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])])
-    settings = {"population": 64, "validate_every": 10**6, "generations": 10**6}
+    settings = {"validate_every": 10**6, "generations": 10**6}
     with cluster.connected(cluster.LOCAL):
         for workers in (1, 2):
             with (
@@ -72,7 +72,7 @@ class Simulation:
         self._c, _, network = configure(task, population=2 * workers)
         self._strategy = strategy_of(self._c, network)
         self._state = self._strategy.init()
-        self._size = network.parameters
+        self._size = network.evolved_parameters
         self._walls: list[tuple[float, float]] = []
 
     def __enter__(self) -> Simulation:
@@ -189,7 +189,7 @@ class Sleeper:
 
     def send(self, message: Message) -> bool:
         if message.kind == "start":
-            self.say(Message("ready", {"slots": SLOTS}))
+            self.say(ready_message(SLOTS, {}))
         elif message.kind == "live":
             for life, _ in read_live(message):
                 self._free = max(self._free, time.monotonic()) + self._life

@@ -13,6 +13,7 @@ import platform
 import queue
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -34,6 +35,9 @@ PACKAGES = (
     "metahebb", "jax", "jaxlib", "numpy", "gymnasium", "mujoco", "pybullet", "box2d", "box2d-py", "pygame", "ale-py",
 )  # fmt: skip
 """What decides the bits of a life"""
+GATHER = 0.03
+"""Seconds for which a life's outcome waits for others to be passed on with: each call takes the run and this machine a
+millisecond"""
 
 
 class Facts(NamedTuple):
@@ -110,6 +114,8 @@ class Node:
         said = []
         with contextlib.suppress(queue.Empty):
             said.append(self._said.get(timeout=BEAT))
+            if said[0].what == "message" and said[0].content.kind == "lived":
+                time.sleep(GATHER)
             while True:
                 said.append(self._said.get_nowait())
         beats, self._beats = self._beats, {}
