@@ -82,7 +82,7 @@ def rows(generations: tuple[Generations, ...] = GENERATIONS, workers: int = ACCE
 def beside_its_parts(these: Generations, name: str, workers: int) -> Iterator[Row]:
     """Generations beside the simulator alone and the copying of what networks read and write; and beside EvoJAX."""
     settings = {"population": these.population, "validate_every": 10**6, "generations": 10**6, "validation_lives": 1}
-    with Training(these.task, workers, imports=(full_lives.__name__,), **settings) as full:
+    with Training(these.task, workers, imports=(full_lives.__file__,), **settings) as full:
         alone, copied = simulator(these), copying(these)
 
         def step() -> float:
@@ -98,7 +98,7 @@ def beside_its_parts(these: Generations, name: str, workers: int) -> Iterator[Ro
 
 def simulator(these: Generations) -> Callable[[], float]:
     """µs of a step in the simulator alone, as many lives as there are members, actions of zero."""
-    _, task, _ = configure(these.task, imports=(full_lives.__name__,))
+    _, task, _ = configure(these.task, imports=(full_lives.__file__,))
     world = task.make_world(these.population, False)
     assert isinstance(world, TracedWorld)
     one = world.reset(np.zeros(1, np.int64))[0]
@@ -125,7 +125,7 @@ def simulator(these: Generations) -> Callable[[], float]:
 
 def copying(these: Generations) -> Callable[[], float]:
     """µs of reading a life's coefficients and weights and of writing its weights, at the speed of a copy."""
-    _, _, network = configure(these.task, imports=(full_lives.__name__,))
+    _, _, network = configure(these.task, imports=(full_lives.__file__,))
     genome = jax.ShapeDtypeStruct((1, network.parameters), jnp.float32)
     key = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))
     parts = jax.eval_shape(network.unflatten, genome)

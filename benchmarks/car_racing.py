@@ -74,7 +74,7 @@ def training() -> Iterator[Row]:
                 first.step()
             name = "CarRacing, a core's step in training, lives of about 100 steps"
             yield Row(name, "µs", alone, floor, first.step, limit_ratio=1 / 0.6)
-        with Training(full_lives.NAME, CORES, imports=(full_lives.__name__,), **settings) as full:
+        with Training(full_lives.NAME, CORES, imports=(full_lives.__file__,), **settings) as full:
             name = "CarRacing, a core's step in training, lives of 1,000 steps"
             yield Row(name, "µs", alone, floor, full.step, limit_ratio=1 / 0.8)
 

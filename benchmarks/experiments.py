@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import metahebb
 from benchmarks import full_lives
@@ -33,7 +32,7 @@ def rows() -> Iterator[Row]:
                 name = f"CarRacing, a life's step under {text}, one core"
                 yield Row(name, "µs", "the same lives undisturbed", undisturbed, disturbed, limit_ratio=1.05)
     settings = {"population": 200, "validate_every": 10**6, "generations": 10**6}
-    with Training(full_lives.NAME, CORES, imports=(full_lives.__name__,), **settings) as training:
+    with Training(full_lives.NAME, CORES, imports=(full_lives.__file__,), **settings) as training:
         figures = {
             "compare, undisturbed and disturbed": functools.partial(
                 metahebb.compare, _agent(), perturb=["zero-weights@300"], lives=2 * LIVES
@@ -71,7 +70,7 @@ def lives(text: str) -> Callable[[], float]:
 
 
 def _agent() -> Agent:
-    return load_agent(Path(__file__).parent.parent / "results" / "car-racing-seed-2")
+    return load_agent("car-racing")
 
 
 def _per_step(work: Callable[..., metahebb.Comparison | metahebb.Sweep]) -> Callable[[], float]:

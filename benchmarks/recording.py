@@ -17,7 +17,7 @@ from metahebb.lifetimes.recorder import To
 
 __all__ = ["rows"]
 
-AGENT = Path(__file__).parents[1] / "results" / "car-racing-seed-2"
+AGENT = "car-racing"
 LIVES = 8
 
 
