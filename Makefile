@@ -18,11 +18,12 @@ run: .venv/.ready
 	@echo "Film of a life: $(RUN)/life.mp4"
 	@echo "Film of the agent that comes with metahebb: $(RUN)/shipped.mp4"
 
+# Three processes, since some tests wait.
 test: .venv/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 bench: .venv/.ready-bench
 	$(BIN)/python -m benchmarks

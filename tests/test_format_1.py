@@ -34,7 +34,7 @@ def test_an_agent_is_read(name: str, rule: str, parts: int) -> None:
 @pytest.mark.parametrize("name", ["plain", "rule"])
 def test_a_run_goes_on(name: str, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(RUNS / name, tmp_path / name))
-    before = metahebb.open_run(folder).metrics()
+    before = metahebb.open_run(folder, trust_code=True).metrics()
     run = metahebb.resume(folder, generations=4, workers=1, trust_code=True)
     assert run.metrics()[:3] == before
     assert [line["generation"] for line in run.metrics()] == [0, 1, 2, 3]
