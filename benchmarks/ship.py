@@ -21,6 +21,7 @@ import metahebb
 from metahebb.agents import Agent
 from metahebb.analysis.intervals import bootstrap_interval
 from metahebb.errors import UsageError
+from metahebb.experiments.cells import simulator_for
 from metahebb.shipped import FOLDER, RECORD, shipped_agents
 
 MOST = 6e6
@@ -81,7 +82,7 @@ def ship(
 
 def _scored(agent: Agent, lives: int, seed: int = 0) -> tuple[dict[str, Any], np.ndarray]:
     """What an agent's fresh lives come to where its scores count, and the scores [lives]."""
-    simulator = agent.task.measured_in or agent.configuration.simulator
+    simulator = simulator_for(agent, None)
     there = agent.living_in(simulator=simulator)
     evaluation = metahebb.evaluate(there, lives, seed=seed)
     _, low, high = bootstrap_interval(evaluation.scores)

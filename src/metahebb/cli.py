@@ -503,12 +503,13 @@ def evaluate(
     # Before anything of the user's can print.
     out = _claim_standard_output() if as_json else None
     from metahebb import api
+    from metahebb.experiments.cells import simulator_for
     from metahebb.progress import counting, warnings_shown
 
     api.check_resources(workers, None)
     with warnings_shown():
         loaded = api.load(agent, imports=imports or (), trust_code=trust_code)
-    simulator = simulator or loaded.task.measured_in or loaded.configuration.simulator
+    simulator = simulator_for(loaded, simulator)
     # Checked before any life is lived: one of the bodies may be unknown. A body that is given twice is lived in once.
     given: list[str | None] = [*morphology] if morphology else [None]
     bodies = {there.body: there for there in (loaded.living_in(body, simulator) for body in given)}

@@ -12,7 +12,7 @@ pairs, of any rank, is a product of two matrices.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -46,21 +46,15 @@ class NoiseShape(NamedTuple):
 
     def _product(self, drawn: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Σ weight·noise of numbers [pairs, numbers]."""
-        scaled = weights.astype(np.float32) / np.float32(math.sqrt(self.rank))
-        parts, used = [], 0
-        for left, right in self._factors(drawn):
-            used += left.shape[1] * (left.shape[2] + right.shape[2])
-            weighted = (left * scaled[:, None, None]).reshape(-1, left.shape[2])
-            parts.append((weighted.T @ right.reshape(-1, right.shape[2])).ravel())
-        return np.concatenate([*parts, weights.astype(np.float32) @ drawn[:, used:]])
-
-    def _factors(self, drawn: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Of each matrix, u [pairs, rank, rows] and v [pairs, rank, columns]."""
-        start = 0
-        for m, n in self.matrices:
-            factors = drawn[:, start : start + self.rank * (m + n)].reshape(len(drawn), self.rank, m + n)
-            start += self.rank * (m + n)
-            yield factors[..., :m], factors[..., m:]
+        weights = weights.astype(np.float32)
+        scaled = (weights / np.float32(math.sqrt(self.rank)))[:, None, None]
+        sizes = [self.rank * (rows + columns) for rows, columns in self.matrices]
+        *factors, rest = np.split(drawn, np.cumsum(sizes), axis=1)
+        parts = []
+        for (rows, columns), both in zip(self.matrices, factors, strict=True):
+            left, right = np.split(both.reshape(len(drawn), self.rank, rows + columns), [rows], axis=2)
+            parts.append(((left * scaled).reshape(-1, rows).T @ right.reshape(-1, columns)).ravel())
+        return np.concatenate([*parts, weights @ rest])
 
 
 FULL = NoiseShape()

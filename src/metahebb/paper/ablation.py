@@ -21,15 +21,14 @@ from metahebb.agents import load_agent
 from metahebb.analysis.figures.scores import draw_curves
 from metahebb.analysis.figures.style import save_figure
 from metahebb.analysis.intervals import bootstrap_interval
-from metahebb.configuration import SEED, read_configuration
+from metahebb.configuration import read_configuration
 from metahebb.errors import UsageError, quoted
 from metahebb.evolution.runs import read_run
-from metahebb.experiments.cells import Cell, live_cells
+from metahebb.experiments.cells import Cell, live_cells, simulator_for
 from metahebb.experiments.scores import Scores, scores_of
 from metahebb.files import user_path, write_file
 from metahebb.lifetimes.lives import Outcome
 from metahebb.paper.published import RULES
-from metahebb.settings import Whole
 from metahebb.sweeps import Member, evolve_members, members_at
 
 __all__ = ["Ablation", "AblationRow", "AblationRun", "ablation_members", "ablation_of", "draw_ablation", "evolve_each"]
@@ -213,13 +212,12 @@ def ablation_of(
     ``begun`` is told how many lives there will be, ``lived`` of each that ends. Raises UsageError where no run has an
     agent, RunError where no life has a finite fitness.
     """
-    workers, _ = api.check_resources(workers, None)
-    lives, seed = Whole(1).read("lives", lives), SEED.read("seed", seed)
+    lives, seed, workers = api.check_lives(lives, seed, workers)
     evolved = [member for member in members if (member.folder / "best.safetensors").exists()]
     if not evolved:
         raise UsageError("No run of the ablation has an agent yet: give more --minutes.")
     agents = [load_agent(member.folder) for member in evolved]
-    agents = [agent.living_in(None, agent.task.measured_in) for agent in agents]
+    agents = [agent.living_in(None, simulator_for(agent, None)) for agent in agents]
     if begun is not None:
         begun(lives * len(agents))
     outcome = live_cells([Cell(agent) for agent in agents], lives, seed, workers, lived)

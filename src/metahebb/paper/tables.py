@@ -15,14 +15,13 @@ from typing import Any
 from metahebb import api, sweeps
 from metahebb.agents import Agent, load_agent
 from metahebb.analysis.intervals import Interval, bootstrap_interval
-from metahebb.configuration import SEED, read_configuration
+from metahebb.configuration import read_configuration
 from metahebb.errors import UsageError, quoted
 from metahebb.experiments.cells import Cell, live_cells
 from metahebb.experiments.scores import Scores, scores_of
 from metahebb.files import user_path
 from metahebb.lifetimes.lives import Outcome
 from metahebb.paper.published import STATIC, TABLES, Place, PublishedRow, PublishedScore
-from metahebb.settings import Whole
 from metahebb.shipped import shipped, shipped_names
 from metahebb.sweeps import Member
 
@@ -189,8 +188,7 @@ def make_table(
 
     Raises UsageError before any life is lived, RunError if an agent has none with a finite fitness.
     """
-    workers, _ = api.check_resources(workers, None)
-    lives, seed = Whole(1).read("lives", lives), SEED.read("seed", seed)
+    lives, seed, workers = api.check_lives(lives, seed, workers)
     published = TABLES[table]
     agents, missing = agents_of(table, folder)
     cells: dict[tuple[Place, PublishedRow, bool], Cell] = {}
