@@ -184,9 +184,9 @@ DEFAULTS = {
     "frame_stack": "1", "rule": "ABCD_lr", "initial_weights": "uniform", "normaliser": "max-abs", "hidden": "128,64",
     "activation": "tanh", "coefficients": "float32", "strategy": "openai-es", "population": "64", "lives": "1",
     "paired_lives": "on", "start": "normal", "start_scale": "1", "filter_scale": "1", "sigma": "0.1", "noise_rank": "0",
-    "sigma_decay": "0.999", "sigma_minimum": "0.01", "lr": "0.05", "lr_decay": "0.995", "lr_minimum": "0.001",
-    "optimizer": "sgd", "penalty": "0.01", "seed": "0", "generations": "300", "validate_every": "10",
-    "validation_lives": "32",
+    "sigma_decay": "0.999", "sigma_minimum": "0.01", "shaping": "ranks", "lr": "0.05", "lr_decay": "0.995",
+    "lr_minimum": "0.001", "optimizer": "sgd", "penalty": "0.01", "seed": "0", "generations": "300",
+    "validate_every": "10", "validation_lives": "32",
 }  # fmt: skip
 """What the help says of them; of the others it has no more to say than their own."""
 
@@ -241,6 +241,7 @@ CHANGED: dict[str, tuple[Any, str]] = {
     "noise_rank": (2, "2"),
     "sigma_decay": (0.5, "0.5"),
     "sigma_minimum": (0.5, "0.5"),
+    "shaping": ("scores", "scores"),
     "lr": (0.5, "0.5"),
     "lr_decay": (0.5, "0.5"),
     "lr_minimum": (0.5, "0.5"),

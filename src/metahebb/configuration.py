@@ -134,6 +134,10 @@ class Configuration:
         only_for="openai-es", absent=0)
     sigma_decay: float = setting(0.999, SEARCH, DECAY, "A factor on sigma after each generation.", only_for="openai-es")
     sigma_minimum: float = setting(0.01, SEARCH, NOT_NEGATIVE, "Sigma does not decay below this.", only_for="openai-es")
+    shaping: str = setting(
+        "ranks", SEARCH, Name(_keys("evolution.openai_es", "SHAPINGS")),
+        "What of a generation's fitness counts: the members' ranks, or their scores.", only_for="openai-es",
+        absent="ranks")
     lr: float = setting(0.05, SEARCH, POSITIVE, "Learning rate of the search.", only_for="openai-es")
     lr_decay: float = setting(
         0.995, SEARCH, DECAY, "A factor on the learning rate after each generation.", only_for="openai-es")
@@ -194,6 +198,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "noise_rank": 0,
         "sigma_decay": 0.999,
         "sigma_minimum": 0.01,
+        "shaping": "ranks",
         "lr": 0.2,
         "lr_decay": 0.995,
         "lr_minimum": 0.001,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import optax
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from metahebb.evolution.openai_es import OPTIMIZERS, Decay, OpenAIES, shaped_ranks
+from metahebb.evolution.openai_es import OPTIMIZERS, SHAPINGS, Decay, OpenAIES, shaped_ranks, standardised
 from metahebb.evolution.populations import UNSCALED, FilterScale, MirroredPopulation, StartingPopulation
 from metahebb.seeds import Stream, noise, start
 
@@ -121,11 +123,35 @@ def test_ranks_are_centred_and_ties_share_theirs(values: list[int]) -> None:
     np.testing.assert_allclose(ranks, expected / expected.std())
 
 
-def test_equal_fitness_moves_nothing() -> None:
-    strategy = strategy_of()
+@given(st.lists(st.floats(-1e3, 1e3, width=32), min_size=2, max_size=40))
+def test_scores_keep_their_distances(values: list[float]) -> None:
+    fitness = np.array(values)
+    shaped = standardised(fitness)
+    if len(set(values)) == 1:
+        assert (shaped == 0).all()
+        return
+    assume(fitness.std() > 1e-6 * np.abs(fitness).max())
+    assert (shaped.mean(), shaped.std()) == pytest.approx((0, 1), abs=1e-6)
+    np.testing.assert_allclose((shaped - shaped[0]) * fitness.std(), fitness - fitness[0], atol=1e-6 * fitness.std())
+
+
+def test_scores_weigh_the_samples() -> None:
+    strategy = dataclasses.replace(strategy_of(), shaping=standardised)
+    population, state = strategy.ask(strategy.init(), 0)
+    fitness = np.arange(20.0) ** 3
+    weights = (fitness[0::2] - fitness[1::2]) / fitness.std()
+    total = population.weighted_noise(range(10), weights.astype(np.float32))
+    told = strategy.tell(state, population, fitness, 0, lambda weights: population.weighted_noise(range(10), weights))
+    moved = (told.mean - state.mean)[:SYNAPTIC]
+    np.testing.assert_allclose(moved, (LR.initial / (20 * SIGMA.initial) * total)[:SYNAPTIC], atol=1e-6)
+
+
+@pytest.mark.parametrize("shaping", SHAPINGS)
+def test_equal_fitness_moves_nothing(shaping: str) -> None:
+    strategy = dataclasses.replace(strategy_of(), shaping=SHAPINGS[shaping])
     population, state = strategy.ask(strategy.init(), 0)
     told = strategy.tell(
-        state, population, np.ones(20), 0, lambda weights: population.weighted_noise(range(10), weights)
+        state, population, np.full(20, 0.1), 0, lambda weights: population.weighted_noise(range(10), weights)
     )
     np.testing.assert_array_equal(told.mean, state.mean)
 

@@ -5,13 +5,14 @@ as used by Najarro & Risi (2020), *Meta-Learning through Hebbian Plasticity in R
 With n members, of which 2k and 2k + 1 mirror each other, a generation of the mean θ is
 
     θ_2k = θ + σ·ε_k    θ_2k+1 = θ − σ·ε_k    ε_k ~ N(0, I)              samples        (``MirroredPopulation``)
-    F_i  = rank(f_i)/(n − 1) − 1/2, divided by its standard deviation    fitness        (``shaped_ranks``)
+    F_i  = rank(f_i)/(n − 1) − 1/2, divided by its standard deviation    fitness        (``SHAPINGS``)
     g    = 1/(n·σ) · Σ_k (F_2k − F_2k+1)·ε_k                             gradient       (``OpenAIES.tell``)
     θ   ← θ + α·optimizer(g)                                             update
     α   ← 0.995·α while α > 0.001,    σ ← 0.999·σ while σ > 0.01         schedules      (``Decay``)
 
-with the paper's numbers, whose optimizer is the identity. ε may be of low rank (``noise``). Filters and co-evolved
-weights are updated with the α and σ of after the decay. The penalty on f is ``fitness_of``'s in ``training``.
+with the paper's numbers, whose optimizer is the identity. F may be the scores themselves, standardised, and ε of low
+rank (``noise``). Filters and co-evolved weights are updated with the α and σ of after the decay. The penalty on f is
+``fitness_of``'s in ``training``.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from metahebb.evolution.populations import UNSCALED, FilterScale, MirroredPopula
 from metahebb.evolution.strategies import WeightedNoise
 from metahebb.jax_defaults import jax_defaults
 
-__all__ = ["OPTIMIZERS", "Decay", "OpenAIES", "State", "shaped_ranks"]
+__all__ = ["OPTIMIZERS", "SHAPINGS", "Decay", "OpenAIES", "State", "shaped_ranks", "standardised"]
 
 OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
     "sgd": optax.identity,
@@ -37,6 +38,30 @@ OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
     "adam": optax.scale_by_adam,
 }
 """What happens to the gradient before lr is applied, by the optimizer's name in a configuration."""
+
+
+def shaped_ranks(fitness: np.ndarray) -> np.ndarray:
+    """Centred ranks in [−0.5, 0.5], ties sharing their average, divided by their standard deviation.
+
+    Zero for all where all fitnesses are the same.
+    """
+    _, group, counts = np.unique(fitness, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts) - 1
+    ranks = (last - (counts - 1) / 2)[group] / max(len(fitness) - 1, 1) - 0.5
+    deviation = ranks.std()
+    return ranks / deviation if deviation > 0 else np.zeros_like(ranks)
+
+
+def standardised(fitness: np.ndarray) -> np.ndarray:
+    """Deviations from the mean, divided by their standard deviation; zero for all where all are the same."""
+    # The mean of equal numbers may differ from them in the last bit.
+    if (fitness == fitness[0]).all():
+        return np.zeros_like(fitness)
+    return (fitness - fitness.mean()) / fitness.std()
+
+
+SHAPINGS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {"ranks": shaped_ranks, "scores": standardised}
+"""What of a generation's fitness counts, float64 [population] each, by its name in a configuration."""
 
 
 class Decay(NamedTuple):
@@ -80,6 +105,8 @@ class OpenAIES:
     """member → a genome to start from, float32 [parameters]; the first mean is member 0's"""
     filter_scale: FilterScale = UNSCALED
     noise: NoiseShape = FULL
+    shaping: Callable[[np.ndarray], np.ndarray] = shaped_ranks
+    """fitness float64 [population] → what counts of it, with mean 0 and deviation 1"""
 
     def init(self) -> State:
         """The state before the first generation."""
@@ -103,7 +130,7 @@ class OpenAIES:
         weighted_noise: WeightedNoise,
     ) -> State:
         """The state after a generation; ``fitness`` float64 [population], finite, members of a pair side by side."""
-        shaped = shaped_ranks(fitness)
+        shaped = self.shaping(fitness)
         total = weighted_noise(shaped[0::2] - shaped[1::2])
         lr_after, sigma_after = self.lr.after(state.lr), self.sigma.after(state.sigma)
         early = np.arange(self.parameters) < self.synaptic
@@ -122,15 +149,3 @@ class OpenAIES:
     def _first(self, mean: np.ndarray) -> State:
         memory = self.optimizer.init(jnp.zeros(self.parameters))
         return State(mean, self.lr.initial, self.sigma.initial, memory)
-
-
-def shaped_ranks(fitness: np.ndarray) -> np.ndarray:
-    """Centred ranks in [−0.5, 0.5], ties sharing their average, divided by their standard deviation.
-
-    Zero for all where all fitnesses are the same.
-    """
-    _, group, counts = np.unique(fitness, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts) - 1
-    ranks = (last - (counts - 1) / 2)[group] / max(len(fitness) - 1, 1) - 0.5
-    deviation = ranks.std()
-    return ranks / deviation if deviation > 0 else np.zeros_like(ranks)

@@ -21,7 +21,7 @@ from metahebb.evolution import checkpoints
 from metahebb.evolution.checkpoints import Checkpoint
 from metahebb.evolution.evosax_strategies import EvosaxStrategy, check_strategy
 from metahebb.evolution.noise import FULL, NoiseShape
-from metahebb.evolution.openai_es import OPTIMIZERS, Decay, OpenAIES
+from metahebb.evolution.openai_es import OPTIMIZERS, SHAPINGS, Decay, OpenAIES
 from metahebb.evolution.populations import FilterScale, MirroredPopulation, StartingPopulation, pair_and_sign
 from metahebb.evolution.runs import Run
 from metahebb.evolution.sites import Staff
@@ -413,6 +413,7 @@ def strategy_of(c: Configuration, network: Network, around: np.ndarray | None = 
         start.genome,
         start.filter_scale,
         NoiseShape(c.noise_rank, network.matrices) if c.noise_rank else FULL,
+        SHAPINGS[c.shaping],
     )
 
 
