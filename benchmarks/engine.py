@@ -67,7 +67,7 @@ def search() -> Iterator[Row]:
             population, _ = strategy.ask(state, 0)
             workers.set_population(population)
             halves(lambda pair: (population.genome(2 * pair), population.genome(2 * pair + 1)))
-            told = strategy.tell(state, population, rng.normal(size=c.population), 0, workers.weighted_noise)
+            told = strategy.tell(state, population, rng.normal(size=c.population), 1, 0, workers.weighted_noise)
             checkpoints.save(folder, Checkpoint(1, told))
             Agent(c, strategy.mean(told)).save(folder / "latest.safetensors")
 

@@ -241,6 +241,7 @@ CHANGED: dict[str, tuple[Any, str]] = {
     "noise_rank": (2, "2"),
     "sigma_decay": (0.5, "0.5"),
     "sigma_minimum": (0.5, "0.5"),
+    "decay_steps": (50, "50"),
     "shaping": ("scores", "scores"),
     "lr": (0.5, "0.5"),
     "lr_decay": (0.5, "0.5"),
@@ -319,8 +320,8 @@ def test_what_is_no_configuration_is_told(data: Any, complaint: str) -> None:
 def test_explicit_options_go_before_a_preset_and_a_preset_before_a_task() -> None:
     """``car-racing`` has settings of its own, and its own way to be the paper's."""
     plain, paper = configure("car-racing")[0], configure("car-racing", "paper")[0]
-    assert (plain.population, plain.lr, plain.paired_lives) == (200, 0.05, True)
-    assert (paper.population, paper.lr, paper.paired_lives, paper.generations) == (200, 0.2, False, 300)
+    assert (plain.population, plain.shaping, plain.paired_lives) == (200, "scores", True)
+    assert (paper.population, paper.shaping, paper.paired_lives, paper.generations) == (200, "ranks", False, 300)
     mine = configure("car-racing", "paper", lr=0.1, generations=None)[0]
     assert (mine.lr, mine.generations) == (0.1, 300)
     # The published repetition's, on the other task.
@@ -332,7 +333,7 @@ def test_explicit_options_go_before_a_preset_and_a_preset_before_a_task() -> Non
 def test_the_papers_schedule() -> None:
     published = {
         "rule": "ABCD_lr", "lives": 1, "paired_lives": False, "start": "normal", "start_scale": 1.0,
-        "filter_scale": 1.0, "optimizer": "sgd", "penalty": 0.01,
+        "filter_scale": 1.0, "noise_rank": 0, "shaping": "ranks", "optimizer": "sgd", "penalty": 0.01,
         "sigma": 0.1, "sigma_decay": 0.999, "sigma_minimum": 0.01, "lr": 0.2, "lr_decay": 0.995, "lr_minimum": 0.001,
     }  # fmt: skip
     assert published.items() <= PRESETS["paper"].items()

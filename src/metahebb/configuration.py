@@ -133,6 +133,9 @@ class Configuration:
         0, SEARCH, Whole(0), "Rank of the samples' noise in each layer's matrix of a coefficient; 0 is full noise.",
         only_for="openai-es", absent=0)
     sigma_decay: float = setting(0.999, SEARCH, DECAY, "A factor on sigma after each generation.", only_for="openai-es")
+    decay_steps: int | None = setting(
+        None, SEARCH, Whole(1), "Steps of lives for which sigma and lr decay once; default each generation's.",
+        only_for="openai-es", absent=None)
     sigma_minimum: float = setting(0.01, SEARCH, NOT_NEGATIVE, "Sigma does not decay below this.", only_for="openai-es")
     shaping: str = setting(
         "ranks", SEARCH, Name(_keys("evolution.openai_es", "SHAPINGS")),
@@ -185,6 +188,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "rule": "ABCD_lr",
         "normalise_observations": False,
+        "coefficients": "float32",
         "strategy": "openai-es",
         "population": 200,
         "generations": 300,
@@ -198,6 +202,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "noise_rank": 0,
         "sigma_decay": 0.999,
         "sigma_minimum": 0.01,
+        "decay_steps": None,
         "shaping": "ranks",
         "lr": 0.2,
         "lr_decay": 0.995,

@@ -45,7 +45,7 @@ def no_noise(weights: np.ndarray) -> np.ndarray:
 def generation(strategy: EvosaxStrategy, state: Any, number: int) -> tuple[np.ndarray, Any]:
     """(genomes asked for, state after they were told their height)."""
     genomes, asked = strategy.ask(state, number)
-    return genomes, strategy.tell(asked, genomes, height(genomes), number, no_noise)
+    return genomes, strategy.tell(asked, genomes, height(genomes), 1, number, no_noise)
 
 
 CLIMBERS: Mapping[str, Mapping[str, float | str]] = {
@@ -125,7 +125,7 @@ def test_a_strategy_with_a_population_begins_with_genomes_of_its_own(tmp_path: P
     strategy = strategy_of("SimpleGA")
     genomes, state = strategy.ask(strategy.init(), 0)
     assert 0.7 < genomes.std() < 1.3
-    told = strategy.tell(state, genomes, height(genomes), 0, no_noise)
+    told = strategy.tell(state, genomes, height(genomes), 1, 0, no_noise)
     np.testing.assert_allclose(strategy.mean(told), genomes.mean(axis=0), atol=1e-6)
     assert (strategy.ask(told, 1)[0] != genomes).any()
     # A generation that nothing was told of is asked for again, after a checkpoint too, of another strategy's start.
@@ -134,7 +134,7 @@ def test_a_strategy_with_a_population_begins_with_genomes_of_its_own(tmp_path: P
     np.testing.assert_array_equal(other.ask(load_newest(tmp_path, other, SETTINGS).state, 1)[0], genomes)
     # Checkpoints of earlier versions hold nothing until a population is evaluated.
     np.testing.assert_array_equal(strategy.ask(None, 0)[0], genomes)
-    earlier = strategy.tell(None, genomes, height(genomes), 0, no_noise)
+    earlier = strategy.tell(None, genomes, height(genomes), 1, 0, no_noise)
     assert [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(earlier)] == [
         np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(told)
     ]
@@ -145,7 +145,7 @@ def test_what_was_not_told_any_fitness_is_unevaluated(name: str) -> None:
     strategy = strategy_of(name)
     genomes, state = strategy.ask(strategy.init(), 0)
     np.testing.assert_array_equal(genomes, strategy.ask(state, 1)[0])
-    assert not strategy._is_unevaluated(strategy.tell(state, genomes, height(genomes), 1, no_noise))
+    assert not strategy._is_unevaluated(strategy.tell(state, genomes, height(genomes), 1, 1, no_noise))
 
 
 def test_what_is_drawn_depends_on_the_generation() -> None:

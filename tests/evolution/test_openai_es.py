@@ -51,7 +51,7 @@ def test_generations_follow_the_published_formulas() -> None:
         genomes = np.stack([population.genome(member) for member in range(20)])
         fitness = fitness_of(genomes)
         state = strategy.tell(
-            state, population, fitness, generation, lambda w, p=population: p.weighted_noise(range(len(w)), w)
+            state, population, fitness, 1, generation, lambda w, p=population: p.weighted_noise(range(len(w)), w)
         )
         # Theirs.
         eps = np.stack([noise(7, generation, pair, PARAMETERS) for pair in range(10)]).astype(np.float64)
@@ -84,7 +84,7 @@ def test_other_optimizers_transform_the_same_gradient(name: str, transformation:
         fitness = fitness_of(np.stack([population.genome(member) for member in range(20)]))
         ranks = shaped_ranks(fitness)
         total = population.weighted_noise(range(10), ranks[0::2] - ranks[1::2])
-        state = strategy.tell(state, population, fitness, generation, lambda weights, total=total: total)
+        state = strategy.tell(state, population, fitness, 1, generation, lambda weights, total=total: total)
         step, memory = transformation.update(total / np.float32(20 * 0.1), memory)
         mean = mean + np.float32(0.2) * np.asarray(step)
         np.testing.assert_allclose(state.mean, mean, rtol=1e-5, atol=1e-6)
@@ -102,7 +102,7 @@ def test_a_scaled_search_is_the_same_search_in_other_units(optimizer: str) -> No
             population, state = strategy.ask(state, generation)
             fitness = np.random.default_rng(generation).normal(size=20)
             state = strategy.tell(
-                state, population, fitness, generation, lambda w, p=population: p.weighted_noise(range(len(w)), w)
+                state, population, fitness, 1, generation, lambda w, p=population: p.weighted_noise(range(len(w)), w)
             )
         units = np.ones(PARAMETERS, np.float32)
         units[filters] = scale
@@ -141,9 +141,31 @@ def test_scores_weigh_the_samples() -> None:
     fitness = np.arange(20.0) ** 3
     weights = (fitness[0::2] - fitness[1::2]) / fitness.std()
     total = population.weighted_noise(range(10), weights.astype(np.float32))
-    told = strategy.tell(state, population, fitness, 0, lambda weights: population.weighted_noise(range(10), weights))
+    told = strategy.tell(
+        state, population, fitness, 1, 0, lambda weights: population.weighted_noise(range(10), weights)
+    )
     moved = (told.mean - state.mean)[:SYNAPTIC]
     np.testing.assert_allclose(moved, (LR.initial / (20 * SIGMA.initial) * total)[:SYNAPTIC], atol=1e-6)
+
+
+def test_schedules_may_count_the_steps_of_lives() -> None:
+    """Half of ``decay_steps`` is half of a generation, however many generations they are."""
+    strategy = dataclasses.replace(strategy_of(), decay_steps=400)
+    state = strategy.init()
+    lrs = []
+    for generation, steps in enumerate([200, 100, 100, 800, 400]):
+        population, state = strategy.ask(state, generation)
+        state = strategy.tell(
+            state,
+            population,
+            np.arange(20.0),
+            steps,
+            generation,
+            lambda w, p=population: p.weighted_noise(range(10), w),
+        )
+        lrs.append(state.lr)
+    # It halves for each 400 steps while it is above 0.04.
+    np.testing.assert_allclose(lrs, [0.2 * 0.5**0.5, 0.2 * 0.5**0.75, 0.1, 0.025, 0.025])
 
 
 @pytest.mark.parametrize("shaping", SHAPINGS)
@@ -151,7 +173,7 @@ def test_equal_fitness_moves_nothing(shaping: str) -> None:
     strategy = dataclasses.replace(strategy_of(), shaping=SHAPINGS[shaping])
     population, state = strategy.ask(strategy.init(), 0)
     told = strategy.tell(
-        state, population, np.full(20, 0.1), 0, lambda weights: population.weighted_noise(range(10), weights)
+        state, population, np.full(20, 0.1), 1, 0, lambda weights: population.weighted_noise(range(10), weights)
     )
     np.testing.assert_array_equal(told.mean, state.mean)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 
 from metahebb.assembly import configure
+from metahebb.configuration import PRESETS
 from metahebb.errors import UsageError
 from metahebb.tasks import car_racing
-from metahebb.tasks.car_racing import CarReadout, HostLives, TracedLives
+from metahebb.tasks.car_racing import SEARCH, CarReadout, HostLives, TracedLives
 from support import Answer
 
 SEEDS = np.array([3, 2**31 - 1])
@@ -112,11 +114,12 @@ def test_the_readout_steers_by_tanh_and_the_pedals_are_sigmoids() -> None:
     np.testing.assert_allclose(actions, expected, atol=1e-6)
 
 
-def test_the_papers_scales_and_learning_rate_are_the_presets() -> None:
+def test_the_papers_search_is_the_preset_and_ours_the_default() -> None:
     ours, _, _ = configure("car-racing")
-    assert (ours.start_scale, ours.filter_scale, ours.lr) == (0.3, 0.3, 0.05)
+    assert SEARCH.items() <= dataclasses.asdict(ours).items()
+    assert (ours.start_scale, ours.filter_scale) == (0.3, 0.3)
     papers, _, _ = configure("car-racing", "paper")
-    assert (papers.start_scale, papers.filter_scale, papers.lr) == (1.0, 1.0, 0.2)
+    assert PRESETS["paper"].items() <= dataclasses.asdict(papers).items()
 
 
 def test_an_unknown_simulator_is_named(metahebb: Callable[..., Answer], tmp_path: Path) -> None:

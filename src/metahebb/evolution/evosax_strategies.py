@@ -210,6 +210,7 @@ class EvosaxStrategy:
         state: Any,
         population: np.ndarray,
         fitness: np.ndarray,
+        steps: int,
         generation: int,
         weighted_noise: WeightedNoise,
     ) -> Any:

@@ -10,9 +10,10 @@ With n members, of which 2k and 2k + 1 mirror each other, a generation of the me
     θ   ← θ + α·optimizer(g)                                             update
     α   ← 0.995·α while α > 0.001,    σ ← 0.999·σ while σ > 0.01         schedules      (``Decay``)
 
-with the paper's numbers, whose optimizer is the identity. F may be the scores themselves, standardised, and ε of low
-rank (``noise``). Filters and co-evolved weights are updated with the α and σ of after the decay. The penalty on f is
-``fitness_of``'s in ``training``.
+with the paper's numbers, whose optimizer is the identity. The schedules may count steps of lives in place of
+generations, so that they wait while lives are short, which is before anything is learned. F may be the scores
+themselves, standardised, and ε of low rank (``noise``). Filters and co-evolved weights are updated with the α and σ of
+after the decay. The penalty on f is ``fitness_of``'s in ``training``.
 """
 
 from __future__ import annotations
@@ -65,15 +66,15 @@ SHAPINGS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {"ranks": shaped_ra
 
 
 class Decay(NamedTuple):
-    """The schedule of lr or σ: times ``factor`` after every generation in which it is above ``minimum``."""
+    """The schedule of lr or σ: times ``factor`` for every generation in which it is above ``minimum``."""
 
     initial: float
     factor: float = 1.0
     minimum: float = 0.0
 
-    def after(self, value: float) -> float:
-        """What follows ``value``."""
-        return value * self.factor if value > self.minimum else value
+    def after(self, value: float, generations: float = 1.0) -> float:
+        """What follows ``value`` after so many generations, a part of one too."""
+        return value * self.factor**generations if value > self.minimum else value
 
 
 class State(NamedTuple):
@@ -107,6 +108,8 @@ class OpenAIES:
     noise: NoiseShape = FULL
     shaping: Callable[[np.ndarray], np.ndarray] = shaped_ranks
     """fitness float64 [population] → what counts of it, with mean 0 and deviation 1"""
+    decay_steps: int | None = None
+    """steps of lives that the schedules take for a generation; None where they count generations"""
 
     def init(self) -> State:
         """The state before the first generation."""
@@ -126,13 +129,15 @@ class OpenAIES:
         state: State,
         population: MirroredPopulation,
         fitness: np.ndarray,
+        steps: int,
         generation: int,
         weighted_noise: WeightedNoise,
     ) -> State:
-        """The state after a generation; ``fitness`` float64 [population], finite, members of a pair side by side."""
+        """The state after a generation of so many steps; ``fitness`` float64 [population], finite, by pairs."""
         shaped = self.shaping(fitness)
         total = weighted_noise(shaped[0::2] - shaped[1::2])
-        lr_after, sigma_after = self.lr.after(state.lr), self.sigma.after(state.sigma)
+        generations = 1.0 if self.decay_steps is None else steps / self.decay_steps
+        lr_after, sigma_after = self.lr.after(state.lr, generations), self.sigma.after(state.sigma, generations)
         early = np.arange(self.parameters) < self.synaptic
         lr = np.where(early, np.float32(state.lr), np.float32(lr_after))
         sigma = np.where(early, np.float32(state.sigma), np.float32(sigma_after))

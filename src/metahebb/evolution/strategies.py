@@ -29,9 +29,16 @@ class Strategy(Protocol):
         ...
 
     def tell(
-        self, state: Any, population: Any, fitness: np.ndarray, generation: int, weighted_noise: WeightedNoise
+        self,
+        state: Any,
+        population: Any,
+        fitness: np.ndarray,
+        steps: int,
+        generation: int,
+        weighted_noise: WeightedNoise,
     ) -> Any:
-        """The state after a generation of finite fitness, float64 [population], higher is better."""
+        """The state after a generation of finite fitness, float64 [population], higher is better; its lives took so
+        many steps."""
         ...
 
     def mean(self, state: Any) -> np.ndarray:

@@ -149,7 +149,8 @@ def _generation(
     living = time.monotonic() - began
     fitness, metrics = fitness_of(outcomes, c)
     _check_environment(outcomes, now.generation)
-    after = _told(pool, strategy, now._replace(state=asked), population, fitness)
+    steps = sum(outcome.steps for outcome in outcomes)
+    after = _told(pool, strategy, now._replace(state=asked), population, fitness, steps)
     after = after._replace(sensed=_sensed_after(now.sensed, outcomes))
     _check_mean(c, strategy, after)
     late = time.monotonic() >= deadline
@@ -157,7 +158,7 @@ def _generation(
     pool.deadline = deadline + LAST_VALIDATION
     after, validation = _validated(pool, run, strategy, after, late)
     pool.deadline = deadline + LAST_GENERATION
-    metrics |= validation | _speed(outcomes, living, time.monotonic() - began)
+    metrics |= validation | _speed(steps, living, time.monotonic() - began)
     diary.write({"generation": now.generation, **metrics}, after)
     observer.staffed(pool.staff)
     observer.generation(diary.metrics[-1])
@@ -220,12 +221,12 @@ def _check_environment(outcomes: Sequence[Outcome], generation: int) -> None:
 
 
 def _told(
-    pool: Workers, strategy: Strategy, now: Checkpoint, population: Population, fitness: np.ndarray | None
+    pool: Workers, strategy: Strategy, now: Checkpoint, population: Population, fitness: np.ndarray | None, steps: int
 ) -> Checkpoint:
-    """The checkpoint after a generation: that the strategy is told its fitness, or that it had none."""
+    """The checkpoint after a generation of so many steps: the strategy is told its fitness, if it had any."""
     if fitness is None:
         return now._replace(generation=now.generation + 1, barren=now.barren + 1)
-    state = strategy.tell(now.state, population, fitness, now.generation, pool.weighted_noise)
+    state = strategy.tell(now.state, population, fitness, steps, now.generation, pool.weighted_noise)
     return now._replace(generation=now.generation + 1, barren=0, state=state)
 
 
@@ -315,9 +316,8 @@ class _Diary:
         self._drawn = time.monotonic()
 
 
-def _speed(outcomes: Sequence[Outcome], living: float, seconds: float) -> Metrics:
-    """The metrics of a generation that took so many seconds, so many of them for its lives."""
-    steps = sum(outcome.steps for outcome in outcomes)
+def _speed(steps: int, living: float, seconds: float) -> Metrics:
+    """The metrics of a generation that took so many steps and seconds, so many of them for its lives."""
     return {
         "seconds": round(seconds, 4),
         "living_seconds": round(living, 4),
@@ -414,6 +414,7 @@ def strategy_of(c: Configuration, network: Network, around: np.ndarray | None = 
         start.filter_scale,
         NoiseShape(c.noise_rank, network.matrices) if c.noise_rank else FULL,
         SHAPINGS[c.shaping],
+        c.decay_steps,
     )
 
 

@@ -38,6 +38,19 @@ SLOTS = 8
 """their coefficients stay in the cache: a life's step takes 165 µs, with 16 slots 205"""
 PATIENCE = 20
 """consecutive steps of negative reward that a life survives"""
+SEARCH = {
+    "coefficients": "float16",
+    "population": 200,
+    "sigma": 0.2,
+    "sigma_decay": 0.99,
+    "sigma_minimum": 0.05,
+    "noise_rank": 1,
+    "shaping": "scores",
+    "lr": 0.2,
+    "lr_decay": 0.975,
+    "lr_minimum": 0.005,
+}
+"""how to evolve in a fifth of the steps that the paper's settings take: docs/results.md has what was tried"""
 
 
 @dataclass(frozen=True)
@@ -141,6 +154,6 @@ def make(options: Options) -> Task:
         slots=SLOTS,
         frames_per_second=50,
         longest=STEPS,
-        settings={"population": 200, **IMAGE_SETTINGS},
+        settings={**IMAGE_SETTINGS, **SEARCH},
         paper=paper,
     )
