@@ -127,6 +127,7 @@ def import_reference(
         initial_weights=initial_weights,
         hidden=HIDDEN,
         activation="tanh",
+        coefficients="float32",
         normalise_observations=False,
         # The reference has this one for all but the paper's tasks.
         normaliser=None if task in PAPER_TASKS else "max-abs",

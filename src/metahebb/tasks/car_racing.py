@@ -42,12 +42,13 @@ SEARCH = {
     "coefficients": "float16",
     "population": 200,
     "sigma": 0.2,
-    "sigma_decay": 0.99,
+    "sigma_decay": 0.98,
     "sigma_minimum": 0.05,
+    "decay_steps": 200_000,
     "noise_rank": 1,
     "shaping": "scores",
     "lr": 0.2,
-    "lr_decay": 0.975,
+    "lr_decay": 0.96,
     "lr_minimum": 0.005,
 }
 """how to evolve in a fifth of the steps that the paper's settings take: docs/results.md has what was tried"""
