@@ -51,7 +51,7 @@ SEARCH = {
     "lr_decay": 0.96,
     "lr_minimum": 0.005,
 }
-"""how to evolve in a fifth of the steps that the paper's settings take: docs/results.md has what was tried"""
+"""how to evolve in a fraction of the published steps: docs/results.md has what was tried"""
 
 
 @dataclass(frozen=True)
