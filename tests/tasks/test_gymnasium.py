@@ -141,7 +141,7 @@ def test_films_of_other_pictures(
         "gymnasium:Grey-v0", imports=(str(ENVIRONMENTS),), env_args={"shape": shape, "dtype": dtype}, hidden=(4,)
     )
     package.Agent(configuration, np.ones(network.parameters, np.float32)).save(tmp_path / "agent.safetensors")
-    code, out, _ = metahebb("watch", "agent.safetensors", "--video", "life.gif")
+    code, out, _ = metahebb("watch", "agent.safetensors", "--video", "life.gif", "--trust-code")
     assert code == 0
     assert "A life of 10 steps" in out
 
