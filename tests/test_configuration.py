@@ -241,11 +241,11 @@ CHANGED: dict[str, tuple[Any, str]] = {
     "noise_rank": (2, "2"),
     "sigma_decay": (0.5, "0.5"),
     "sigma_minimum": (0.5, "0.5"),
-    "decay_steps": (50, "50"),
     "shaping": ("scores", "scores"),
     "lr": (0.5, "0.5"),
     "lr_decay": (0.5, "0.5"),
     "lr_minimum": (0.5, "0.5"),
+    "decay_steps": (50, "50"),
     "optimizer": ("adam", "adam"),
     "penalty": (0.5, "0.5"),
     "seed": (5, "5"),
@@ -318,7 +318,7 @@ def test_what_is_no_configuration_is_told(data: Any, complaint: str) -> None:
 
 
 def test_explicit_options_go_before_a_preset_and_a_preset_before_a_task() -> None:
-    """``car-racing`` has settings of its own, and its own way to be the paper's."""
+    """``car-racing`` has settings of its own, ``quadruped`` its own way to be the paper's too."""
     plain, paper = configure("car-racing")[0], configure("car-racing", "paper")[0]
     assert (plain.population, plain.shaping, plain.paired_lives) == (200, "scores", True)
     assert (paper.population, paper.shaping, paper.paired_lives, paper.generations) == (200, "ranks", False, 300)

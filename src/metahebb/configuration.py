@@ -133,9 +133,6 @@ class Configuration:
         0, SEARCH, Whole(0), "Rank of the samples' noise in each layer's matrix of a coefficient; 0 is full noise.",
         only_for="openai-es", absent=0)
     sigma_decay: float = setting(0.999, SEARCH, DECAY, "A factor on sigma after each generation.", only_for="openai-es")
-    decay_steps: int | None = setting(
-        None, SEARCH, Whole(1), "Steps of lives for which sigma and lr decay once; default each generation's.",
-        only_for="openai-es", absent=None)
     sigma_minimum: float = setting(0.01, SEARCH, NOT_NEGATIVE, "Sigma does not decay below this.", only_for="openai-es")
     shaping: str = setting(
         "ranks", SEARCH, Name(_keys("evolution.openai_es", "SHAPINGS")),
@@ -146,6 +143,9 @@ class Configuration:
         0.995, SEARCH, DECAY, "A factor on the learning rate after each generation.", only_for="openai-es")
     lr_minimum: float = setting(
         0.001, SEARCH, NOT_NEGATIVE, "The learning rate does not decay below this.", only_for="openai-es")
+    decay_steps: int | None = setting(
+        None, SEARCH, Whole(1), "Steps of lives for which sigma and lr decay once; default each generation's.",
+        only_for="openai-es", absent=None)
     optimizer: str = setting(
         "sgd", SEARCH, Name(_keys("evolution.openai_es", "OPTIMIZERS")), "What makes a step of the estimated gradient.",
         only_for="openai-es")
@@ -202,11 +202,11 @@ PRESETS: dict[str, dict[str, Any]] = {
         "noise_rank": 0,
         "sigma_decay": 0.999,
         "sigma_minimum": 0.01,
-        "decay_steps": None,
         "shaping": "ranks",
         "lr": 0.2,
         "lr_decay": 0.995,
         "lr_minimum": 0.001,
+        "decay_steps": None,
         "optimizer": "sgd",
         "penalty": 0.01,
     },

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from metahebb.evolution.openai_es import OPTIMIZERS, SHAPINGS, Decay, OpenAIES, shaped_ranks, standardised
 from metahebb.evolution.populations import UNSCALED, FilterScale, MirroredPopulation, StartingPopulation
+from metahebb.evolution.strategies import WeightedNoise
 from metahebb.seeds import Stream, noise, start
 
 PARAMETERS, SYNAPTIC = 50, 35
@@ -36,6 +37,11 @@ def fitness_of(genomes: np.ndarray) -> np.ndarray:
     return np.round(-np.abs(genomes - 1).sum(axis=1))
 
 
+def summed(population: MirroredPopulation) -> WeightedNoise:
+    """What adds up the population's noise, as workers do."""
+    return lambda weights: population.weighted_noise(range(len(weights)), weights)
+
+
 def average_ranks(fitness: np.ndarray) -> np.ndarray:
     """Half of how many are below and how many are not above, one pair of members at a time."""
     return np.array([sum(int(g < f) + int(g <= f) for g in fitness) - 1 for f in fitness]) / 2
@@ -50,9 +56,7 @@ def test_generations_follow_the_published_formulas() -> None:
         population, state = strategy.ask(state, generation)
         genomes = np.stack([population.genome(member) for member in range(20)])
         fitness = fitness_of(genomes)
-        state = strategy.tell(
-            state, population, fitness, 1, generation, lambda w, p=population: p.weighted_noise(range(len(w)), w)
-        )
+        state = strategy.tell(state, population, fitness, 1, generation, summed(population))
         # Theirs.
         eps = np.stack([noise(7, generation, pair, PARAMETERS) for pair in range(10)]).astype(np.float64)
         np.testing.assert_allclose(genomes[0::2], mean + sigma * eps, atol=1e-5)
@@ -101,9 +105,7 @@ def test_a_scaled_search_is_the_same_search_in_other_units(optimizer: str) -> No
         for generation in range(3):
             population, state = strategy.ask(state, generation)
             fitness = np.random.default_rng(generation).normal(size=20)
-            state = strategy.tell(
-                state, population, fitness, 1, generation, lambda w, p=population: p.weighted_noise(range(len(w)), w)
-            )
+            state = strategy.tell(state, population, fitness, 1, generation, summed(population))
         units = np.ones(PARAMETERS, np.float32)
         units[filters] = scale
         means.append(state.mean / units)
@@ -141,9 +143,7 @@ def test_scores_weigh_the_samples() -> None:
     fitness = np.arange(20.0) ** 3
     weights = (fitness[0::2] - fitness[1::2]) / fitness.std()
     total = population.weighted_noise(range(10), weights.astype(np.float32))
-    told = strategy.tell(
-        state, population, fitness, 1, 0, lambda weights: population.weighted_noise(range(10), weights)
-    )
+    told = strategy.tell(state, population, fitness, 1, 0, summed(population))
     moved = (told.mean - state.mean)[:SYNAPTIC]
     np.testing.assert_allclose(moved, (LR.initial / (20 * SIGMA.initial) * total)[:SYNAPTIC], atol=1e-6)
 
@@ -155,14 +155,7 @@ def test_schedules_may_count_the_steps_of_lives() -> None:
     lrs = []
     for generation, steps in enumerate([200, 100, 100, 800, 400]):
         population, state = strategy.ask(state, generation)
-        state = strategy.tell(
-            state,
-            population,
-            np.arange(20.0),
-            steps,
-            generation,
-            lambda w, p=population: p.weighted_noise(range(10), w),
-        )
+        state = strategy.tell(state, population, np.arange(20.0), steps, generation, summed(population))
         lrs.append(state.lr)
     # It halves for each 400 steps while it is above 0.04.
     np.testing.assert_allclose(lrs, [0.2 * 0.5**0.5, 0.2 * 0.5**0.75, 0.1, 0.025, 0.025])
@@ -172,9 +165,7 @@ def test_schedules_may_count_the_steps_of_lives() -> None:
 def test_equal_fitness_moves_nothing(shaping: str) -> None:
     strategy = dataclasses.replace(strategy_of(), shaping=SHAPINGS[shaping])
     population, state = strategy.ask(strategy.init(), 0)
-    told = strategy.tell(
-        state, population, np.full(20, 0.1), 1, 0, lambda weights: population.weighted_noise(range(10), weights)
-    )
+    told = strategy.tell(state, population, np.full(20, 0.1), 1, 0, summed(population))
     np.testing.assert_array_equal(told.mean, state.mean)
 
 

@@ -44,12 +44,12 @@ SEARCH = {
     "sigma": 0.2,
     "sigma_decay": 0.98,
     "sigma_minimum": 0.05,
-    "decay_steps": 200_000,
     "noise_rank": 1,
     "shaping": "scores",
     "lr": 0.2,
     "lr_decay": 0.96,
     "lr_minimum": 0.005,
+    "decay_steps": 200_000,
 }
 """how to evolve in a fraction of the published steps: docs/results.md has what was tried"""
 
@@ -146,7 +146,6 @@ def make(options: Options) -> Task:
     def world(slots: int, render: bool) -> TracedWorld | HostWorld:
         return HostLives(slots, render) if options.simulator == "gymnasium" else TracedLives()
 
-    paper = {"population": 200, "generations": 300, "lr": 0.2, "sigma": 0.1}
     return Task(
         NAME,
         ImageEncoder(96, 96, 3),
@@ -156,5 +155,4 @@ def make(options: Options) -> Task:
         frames_per_second=50,
         longest=STEPS,
         settings={**IMAGE_SETTINGS, **SEARCH},
-        paper=paper,
     )
