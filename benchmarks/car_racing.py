@@ -77,11 +77,15 @@ def training() -> Iterator[Row]:
         with Training(full_lives.NAME, CORES, imports=(full_lives.__file__,), **settings) as full:
             name = "CarRacing, a core's step in training, lives of 1,000 steps"
             yield Row(name, "µs", alone, floor, full.step, limit_ratio=1 / 0.8)
-
-    name = "… ask, tell and all else of these generations"
-    # What was measured for the row before, round by round.
-    living, rest = iter(full.living), iter(full.rest)
-    yield Row(name, "s", "the living", lambda: next(living), lambda: next(rest), limit_ratio=0.05)
+            # What was measured for this row, round by round.
+            living, rest = iter(full.living), iter(full.rest)
+            yield Row(
+                "… ask, tell and all else of these generations",
+                "s", "the living", lambda: next(living), lambda: next(rest), limit_ratio=0.05,
+            )  # fmt: skip
+            whole = {**settings, "coefficients": "float32", "noise_rank": 0}
+            with Training(full_lives.NAME, CORES, imports=(full_lives.__file__,), **whole) as wide:
+                yield Row(name, "µs", "float32, noise of full rank", wide.step, full.step, limit_ratio=0.8)
 
 
 def memory() -> Iterator[Row]:

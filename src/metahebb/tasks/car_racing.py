@@ -43,12 +43,12 @@ SEARCH = {
     "population": 200,
     "sigma": 0.2,
     "sigma_decay": 0.98,
-    "sigma_minimum": 0.05,
+    "sigma_minimum": 0.03,
     "noise_rank": 1,
     "shaping": "scores",
     "lr": 0.2,
-    "lr_decay": 0.96,
-    "lr_minimum": 0.005,
+    "lr_decay": 0.965,
+    "lr_minimum": 0.003,
     "decay_steps": 200_000,
 }
 """how to evolve in a fraction of the published steps: docs/results.md has what was tried"""
