@@ -74,7 +74,8 @@ def training() -> Iterator[Row]:
                 first.step()
             name = "CarRacing, a core's step in training, lives of about 100 steps"
             yield Row(name, "µs", alone, floor, first.step, limit_ratio=1 / 0.6)
-        with Training(full_lives.NAME, CORES, imports=(full_lives.__file__,), **settings) as full:
+        in_full = functools.partial(Training, full_lives.NAME, CORES, imports=(full_lives.__file__,), **settings)
+        with in_full() as full:
             name = "CarRacing, a core's step in training, lives of 1,000 steps"
             yield Row(name, "µs", alone, floor, full.step, limit_ratio=1 / 0.8)
             # What was measured for this row, round by round.
@@ -83,8 +84,7 @@ def training() -> Iterator[Row]:
                 "… ask, tell and all else of these generations",
                 "s", "the living", lambda: next(living), lambda: next(rest), limit_ratio=0.05,
             )  # fmt: skip
-            whole = {**settings, "coefficients": "float32", "noise_rank": 0}
-            with Training(full_lives.NAME, CORES, imports=(full_lives.__file__,), **whole) as wide:
+            with in_full(coefficients="float32", noise_rank=0) as wide:
                 yield Row(name, "µs", "float32, noise of full rank", wide.step, full.step, limit_ratio=0.8)
 
 
