@@ -16,6 +16,9 @@ __all__ = ["NORMALISERS", "Normaliser"]
 
 Normaliser = Callable[[jax.Array], tuple[jax.Array, jax.Array | None]]
 
+HALVINGS = 4
+"""of a layer's weights in looking for the largest: with fewer a step takes 1 µs longer, with 5 it took 20"""
+
 
 def none(weights: jax.Array) -> tuple[jax.Array, None]:
     """w"""
@@ -48,13 +51,12 @@ def _reciprocal(size: jax.Array) -> jax.Array:
 def _largest(weights: jax.Array) -> jax.Array:
     """max|w| of each life, [lives]. NaN counts as larger than anything.
 
-    XLA reduces floats in order, one lane at a time; integers in eight slices vectorise (5 of 45 µs of a step of the
-    vision network), and the bits of positive floats order as their values do.
+    XLA reduces floats in order, one lane at a time; the larger of two halves vectorises (7 of 55 µs of a step of the
+    vision network).
     """
-    bits = jax.lax.bitcast_convert_type(weights.reshape(weights.shape[0], -1), jnp.int32) & 0x7FFFFFFF
-    lanes = 8 if bits.shape[1] % 8 == 0 else 1
-    slices = bits.reshape(bits.shape[0], lanes, -1)
-    largest = slices[:, 0]
-    for i in range(1, lanes):
-        largest = jnp.maximum(largest, slices[:, i])
-    return jax.lax.bitcast_convert_type(largest.max(axis=1), jnp.float32)
+    sizes = jnp.abs(weights.reshape(weights.shape[0], -1))
+    for _ in range(HALVINGS):
+        half, odd = divmod(sizes.shape[1], 2)
+        if not odd:
+            sizes = jnp.maximum(sizes[:, :half], sizes[:, half:])
+    return sizes.max(axis=1)
