@@ -46,11 +46,12 @@ def main() -> None:
     names = [name for group in ENVIRONMENTS.values() for name in group if not given.only or name in given.only]
     for seed in SEEDS:
         for name in names:
-            results = read_results()
-            if str(seed) not in results.get(name, {}):
+            if str(seed) not in read_results().get(name, {}):
                 print(f"{name}, seed {seed}", flush=True)
                 result = measure(name, seed, given.minutes, given.workers)
                 print(f"  {result}", flush=True)
+                # Another process may have measured other environments (--only) meanwhile.
+                results = read_results()
                 results.setdefault(name, {})[str(seed)] = result
                 write(RESULTS, json.dumps(results, indent=1) + "\n")
                 before, _, rest = TABLE.read_text().partition(BEGIN)
