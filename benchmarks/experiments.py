@@ -20,6 +20,7 @@ CORES = 2
 STEPS = 800
 """of each life"""
 LIVES = 24
+"""of each row of a comparison, and of each place of a sweep; and then six times as many"""
 PERTURBATIONS = ("zero-weights@300", "freeze@400", "friction:0.9", "colour-shift:0.1", "frames", "blob")
 
 
@@ -35,10 +36,10 @@ def rows() -> Iterator[Row]:
     with Training(full_lives.NAME, CORES, imports=(full_lives.__file__,), **settings) as training:
         figures = {
             "compare, undisturbed and disturbed": functools.partial(
-                metahebb.compare, _agent(), perturb=["zero-weights@300"], lives=2 * LIVES
+                metahebb.compare, _agent(), perturb=["zero-weights@300"]
             ),
             "sweep, an onset at four steps": functools.partial(
-                metahebb.sweep, _agent(), perturb="zero-weights@100..700:4", lives=LIVES
+                metahebb.sweep, _agent(), perturb="zero-weights@100..700:4"
             ),
         }
         for name, work in figures.items():
@@ -74,5 +75,11 @@ def _agent() -> Agent:
 
 
 def _per_step(work: Callable[..., metahebb.Comparison | metahebb.Sweep]) -> Callable[[], float]:
-    """µs of a core for each step of all lives, without the start of the workers."""
-    return lambda: CORES / work(workers=CORES).steps_per_second * 1e6
+    """µs of a core for each step of further lives: workers start, compile and wait for the last life once."""
+
+    def measure() -> float:
+        few, many = (work(lives=lives, workers=CORES) for lives in (LIVES, 6 * LIVES))
+        steps = many.seconds * many.steps_per_second - few.seconds * few.steps_per_second
+        return CORES * (many.seconds - few.seconds) / steps * 1e6
+
+    return measure
