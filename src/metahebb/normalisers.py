@@ -17,7 +17,7 @@ __all__ = ["NORMALISERS", "Normaliser"]
 Normaliser = Callable[[jax.Array], tuple[jax.Array, jax.Array | None]]
 
 HALVINGS = 4
-"""of a layer's weights in looking for the largest: with 3 the vision network takes 1 µs a step longer, with 5 it took 20"""
+"""of a layer's weights in looking for the largest: with 3 the vision network takes 1 µs longer, with 5 it took 20"""
 
 
 def none(weights: jax.Array) -> tuple[jax.Array, None]:
