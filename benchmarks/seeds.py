@@ -17,7 +17,7 @@ import numpy as np
 from metahebb.analysis.intervals import runs_interval
 
 Scores = Mapping[str, Mapping[str, np.ndarray]]
-"""run → what lived where → the scores of its lives"""
+"""run → body, or ``score`` where there is no choice → the scores of its lives"""
 
 
 def main() -> None:
@@ -38,9 +38,9 @@ def read(folder: Path) -> Scores:
     for path in sorted(folder.glob("*/evaluation.json")):
         rows = json.loads(path.read_text())
         found[path.parent.name] = {
-            name.removeprefix("evolved rules, "): np.array(row["scores"], float)
+            row["body"] or "score": np.array(row["scores"], float)
             for name, row in rows.items()
-            if not name.startswith("random rules")
+            if name.startswith("evolved")
         }
     if not found:
         raise SystemExit(f"{folder} has no run with an evaluation.json.")
