@@ -247,6 +247,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "a sensor": (["--perturb", "zero-sensors:sensor=4@5"], "there is no sensor 4"),
     "an actuator of a choice": (["--perturb", "zero-actuators@5"], "a choice and no number"),
     "a strength": (["--perturb", "noise-weights:nan@5"], "deviation is 'nan'"),
+    "a strength below zero": (["--perturb", "noise-weights:-1@5"], "deviation is -1; it must be 0 or more"),
     "no strength": (["--perturb", "noise-weights@5"], "needs a deviation"),
     "a target that it has not": (["--perturb", "freeze:fraction=0.5@5"], "Unknown setting of freeze 'fraction'"),
     "a fraction of none": (["--perturb", "zero-weights:fraction=0@5"], "above 0 and at most 1"),
@@ -260,7 +261,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "a function of another shape": (["--perturb", "own.py:longer@5"], "returned shape (5,)"),
     "no lives": (["--lives", "0"], "--lives is 0"),
     "a step to freeze from": (["--frozen-from", "-1"], "--frozen-from is -1"),
-    "a step to freeze from that is never reached": (["--frozen-from", "500"], "step 500 is never reached"),
+    "a step to freeze from that is never reached": (["--frozen-from", "500"], "--frozen-from 500 is never reached"),
     "initial weights": (["--initial-weights", "nromal"], "Did you mean 'normal'"),
     "initial weights that are none to draw": (["--initial-weights", "co-evolved"], "is no distribution"),
     "a body of a task without": (["--morphology", "standard"], "has no bodies"),
@@ -332,7 +333,7 @@ def test_bad_input_of_a_sweep(metahebb: Callable[..., Answer], folder: Path, wor
 def test_perturbations_are_listed(metahebb: Callable[..., Answer]) -> None:
     code, out, err = metahebb("perturbations", "quadruped")
     assert (code, err) == (0, "")
-    for name in ("zero-weights", "noise-weights:DEVIATION", "colour-shift[:0.2]", "friction:TO", "body:", "side-force"):
+    for name in ("zero-weights", "noise-weights:DEVIATION", "colour-shift[:0.2]", "friction:VALUE", "body:"):
         assert name in out
     assert "friction" not in metahebb("perturbations").out
     assert metahebb("perturbations", "quadrupde").code == 2

@@ -98,6 +98,9 @@ def _frozen(step: int) -> Control:
         network = cell.agent.network
         if network.rule is None:
             return None
+        longest = cell.agent.task.longest
+        if longest is not None and step >= longest:
+            raise UsageError(f"--frozen-from {step} is never reached: a life ends after {longest} steps, from 0 on.")
         # Before all else, so that a perturbation of the learning rate acts on what is frozen.
         return dataclasses.replace(cell, perturbations=(*_freeze(step, cell.agent), *cell.perturbations))
 

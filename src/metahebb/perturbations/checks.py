@@ -56,8 +56,14 @@ def _checked(its: Perturbation, task: Task, network: Network, world: HostWorld |
         raise UsageError(f"{said}: a static network learns nothing in life, so {kind.name} changes nothing.")
     if kind.name == "resample-weights" and (network.rule is None or network.initial_weights == CO_EVOLVED):
         raise UsageError(f"{said}: the agent's weights are in its genome, so there is no distribution to draw from.")
-    if kind.changes in world.conditions:
-        return _checked_condition(its, task, world.conditions, said)
+    if kind.changes == BODY:
+        assert task.parse_body is not None
+        task.parse_body(its.body)
+        return its
+    if its.strengths and not kind.least <= its.strengths[0] <= kind.most:
+        most = " or more" if kind.most == np.inf else f" to {kind.most:g}"
+        what = kind.name if kind.changes in world.conditions else next(iter(kind.strengths))
+        raise UsageError(f"{said}: {what} is {its.strengths[0]:g}; it must be {kind.least:g}{most}.")
     shape = _shape(its, world, said)
     if kind.images and not (len(shape) == 3 and shape[2] == 3):
         raise UsageError(f"{said}: {kind.name} is for colour images; the task {task.name!r} observes {task.encoder}.")
@@ -77,18 +83,3 @@ def _shape(its: Perturbation, world: HostWorld | TracedWorld, said: str) -> tupl
     if not isinstance(space, gymnasium.spaces.Box | gymnasium.spaces.MultiBinary):
         raise UsageError(f"{said}: the task's {its.kind.changes} is {space}, a choice and no number to be changed.")
     return space.shape or ()
-
-
-def _checked_condition(its: Perturbation, task: Task, conditions: Mapping[str, Condition], said: str) -> Perturbation:
-    if its.kind.changes == BODY:
-        assert task.parse_body is not None
-        task.parse_body(its.body)
-        return its
-    condition = conditions[its.kind.changes]
-    if its.kind.file is None and not condition.least <= its.strengths[0] <= condition.most:
-        limits = (
-            f"{condition.least:g} or more" if condition.most == np.inf else f"{condition.least:g} to {condition.most:g}"
-        )
-        raise UsageError(f"{said}: {its.kind.name} is {its.strengths[0]:g}; it must be {limits}.")
-    try_out(its, (), said)
-    return its

@@ -16,6 +16,7 @@ steps that the life has gone on. Further parameters are strengths, float32 [] ea
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -56,6 +57,9 @@ class Kind:
     """of a user's kind, absolute"""
     images: bool = False
     """whether the observation has to be an image [height, width, 3]"""
+    least: float = -math.inf
+    most: float = math.inf
+    """of its first strength"""
 
     @property
     def strengths(self) -> Mapping[str, float | None]:
@@ -156,10 +160,20 @@ def saturate_actuators(key: X, step: X, action: X, limit: X) -> X:
     return jnp.clip(action, -limit, limit)
 
 
+_LIMITS: Mapping[Callable[..., X], tuple[float, float]] = {
+    noise_weights: (0.0, math.inf),
+    noise_sensors: (0.0, math.inf),
+    saturate_actuators: (0.0, math.inf),
+    images.frames: (0.0, 0.5),
+    images.blob: (0.0, 1.0),
+}
+"""Of the strengths that are not any number: the least and the most"""
+
+
 def _kind(function: Callable[..., X], lasts: bool = True, seen: bool = False) -> tuple[str, Kind]:
     changes = list(inspect.signature(function).parameters)[2]
     name = function.__name__.replace("_", "-")
-    return name, Kind(name, changes, function, lasts, images=seen)
+    return name, Kind(name, changes, function, lasts, None, seen, *_LIMITS.get(function, (-math.inf, math.inf)))
 
 
 KINDS: Mapping[str, Kind] = dict(

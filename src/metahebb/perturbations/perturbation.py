@@ -68,12 +68,13 @@ Perturbations: TypeAlias = tuple[Perturbation, ...]
 def condition_kind(name: str, condition: Condition) -> Kind:
     """The kind of perturbation that sets a condition of a world."""
 
-    def set_to(key: object, step: object, value: object, to: object) -> object:
-        return to
+    def set_to(key: object, step: object, old: object, value: object) -> object:
+        return value
 
     set_to.__doc__ = condition.text
     # The same conditions are the same kind: compiled code is kept by it.
-    return Kind(name, name, _SETTERS.setdefault(condition.text, set_to))  # type: ignore[arg-type]
+    setter = _SETTERS.setdefault(condition.text, set_to)
+    return Kind(name, name, setter, least=condition.least, most=condition.most)  # type: ignore[arg-type]
 
 
 _SETTERS: dict[str, object] = {}
