@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -21,9 +22,9 @@ from benchmarks import car_racing, full_lives
 from benchmarks.harness import Row
 from benchmarks.training import Training
 from metahebb.assembly import configure
-from metahebb.evolution.workers import ACCELERATED
 from metahebb.lifetimes.slots import compiler_options
 from metahebb.worlds import TracedWorld
+from metahebb.worlds.car_racing import CarRacing
 
 POPULATION = 200
 SECONDS = 600
@@ -57,7 +58,7 @@ GENERATIONS = (
 )
 
 
-def rows(generations: tuple[Generations, ...] = GENERATIONS, workers: int = ACCELERATED) -> Iterator[Row]:
+def rows(generations: tuple[Generations, ...] = GENERATIONS, workers: int = 1) -> Iterator[Row]:
     """The rows; the figures are those of a single life's step."""
     nothing = functools.partial(float, "nan")
     if jax.default_backend() == "cpu" and generations is GENERATIONS:
@@ -68,6 +69,8 @@ def rows(generations: tuple[Generations, ...] = GENERATIONS, workers: int = ACCE
         row = functools.partial(Row, unit="µs", floor_name="", floor=None, rounds=2)
         name = f"CarRacing on the accelerator, a step of a life (world and network), {POPULATION} lives"
         yield row(name, figure=car_racing.life(POPULATION))
+        name = f"CarRacing on the accelerator, beginning a life's world, {POPULATION} together"
+        yield row(name, figure=beginning(POPULATION), limit=300)
     for these in generations:
         name = f"{these.name} on the accelerator, a step in training, population {these.population:,}"
         missing = these.needs if these.needs and not _installed(these.needs) else None
@@ -94,6 +97,20 @@ def beside_its_parts(these: Generations, name: str, workers: int) -> Iterator[Ro
             yield row("EvoJAX's notebook", lambda: EVOJAX, step)
         else:
             yield row("simulator alone, bytes copied", lambda: alone() + copied(), step)
+
+
+def beginning(lives: int) -> Callable[[], float]:
+    """µs of beginning a life's world: its track drawn, laid and painted, its first frame."""
+    numbers = itertools.count()
+
+    def timed() -> float:
+        seeds = next(numbers) * lives + np.arange(lives)
+        begun = time.perf_counter()
+        jax.block_until_ready(CarRacing().reset(seeds))
+        return (time.perf_counter() - begun) / lives * 1e6
+
+    timed()
+    return timed
 
 
 def simulator(these: Generations) -> Callable[[], float]:

@@ -27,7 +27,7 @@ from metahebb.assembly import configure
 from metahebb.evolution import cluster, nodes
 from metahebb.evolution.messages import Message
 from metahebb.evolution.protocol import lived_message, read_live, read_sum, ready_message, summed_message
-from metahebb.evolution.training import Observer, live, lives_per_member, strategy_of
+from metahebb.evolution.training import Observer, live, strategy_of
 from metahebb.evolution.workers import Workers
 from metahebb.lifetimes.lives import Outcome
 
@@ -89,7 +89,7 @@ class Simulation:
         population, _ = self._strategy.ask(self._state, 0)
         cpu, began = time.process_time(), time.perf_counter()
         lived = sum(1 for _ in live(self._pool, self._c, population, 0, Observer()))
-        assert lived == self._c.population * lives_per_member(self._c)
+        assert lived == self._c.population * self._c.lives_per_member
         living = time.perf_counter() - began
         self._pool.weighted_noise(np.linspace(-1, 1, self._workers))
         self._walls.append((living, time.perf_counter() - began - living))
@@ -98,7 +98,7 @@ class Simulation:
     def report(self) -> None:
         """Say how long a generation took, in all."""
         living, adding = np.median(self._walls, axis=0)
-        groups, lives = -(-self._workers // 8), 2 * lives_per_member(self._c)
+        groups, lives = -(-self._workers // 8), 2 * self._c.lives_per_member
         print(
             f"    {self._workers:,} workers: {living:.2f} s for {lives} lives of {self._life} s each, "
             f"{adding:.2f} s for sums of noise, {groups * self._size * 4 / 1e6:,.0f} MB of them"

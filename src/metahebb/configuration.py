@@ -175,6 +175,11 @@ class Configuration:
                     "--strategy-option is for strategies of evosax; openai-es has --sigma, --lr and --optimizer."
                 )
 
+    @property
+    def lives_per_member(self) -> int:
+        """How many lives a member's fitness is the mean of."""
+        return self.lives if self.bodies_in_turn else self.lives * max(len(self.morphologies), 1)
+
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values, with the format's number."""
         values = {name: getattr(self, name) for name in SETTINGS}

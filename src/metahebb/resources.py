@@ -16,6 +16,7 @@ Not counted are simulators, compiled code, the noise that workers keep, and what
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +31,7 @@ __all__ = [
     "Need",
     "available_memory",
     "check_memory",
+    "cores",
     "gib",
     "needs_of_attention",
     "needs_of_lives",
@@ -119,6 +121,11 @@ def check_memory(needs: Sequence[Need], available: int | None = None) -> None:
         f"{subject} would take at least {gib(total)} of memory{share}; {gib(available)} are available: "
         f"{largest.remedy}."
     )
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available_memory() -> int:

@@ -45,13 +45,13 @@ def words(seed: int, stream: Stream, *index: int, count: int) -> np.ndarray:
     return sequence(seed, stream, *index).generate_state(count, np.uint32)
 
 
-def noise(seed: int, generation: int, pair: int, size: int) -> np.ndarray:
-    """The standard normal perturbation of a pair's mirrored members, float32 [size].
+def noise(seed: int, generation: int, pair: int, size: int, out: np.ndarray | None = None) -> np.ndarray:
+    """The standard normal perturbation of a pair's mirrored members, float32 [size], in ``out`` if that is given.
 
     NumPy's SFC64 and its ziggurat: a third of the time of JAX's default generator on a CPU.
     """
     bits = np.random.SFC64(sequence(seed, Stream.NOISE, generation, pair))
-    return np.random.Generator(bits).standard_normal(size, dtype=np.float32)
+    return np.random.Generator(bits).standard_normal(size, dtype=np.float32, out=out)
 
 
 def start(seed: int, size: int, distribution: str, members: Iterable[int], scale: float = 1.0) -> np.ndarray:

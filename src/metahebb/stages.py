@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-__all__ = ["nearest", "on_host", "stage"]
+__all__ = ["nearest", "stage"]
 
 R = TypeVar("R")
 
@@ -42,16 +42,6 @@ def stage(function: Callable[..., R], *arguments: Any) -> R:
 
 def _form(tree: Any) -> Any:
     return jax.tree.structure(tree), [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree)]
-
-
-def on_host(function: Callable[..., R], *arguments: Any) -> R:
-    """``function(*arguments)`` on the host's CPU, its result where arrays are by default: for loops of small steps."""
-    if jax.default_backend() == "cpu":
-        return function(*arguments)
-    with jax.default_device(jax.local_devices(backend="cpu")[0]):
-        result = function(*arguments)
-    moved: R = jax.device_put(result, jax.local_devices()[0])
-    return moved
 
 
 def nearest(values: jax.Array) -> jax.Array:

@@ -30,9 +30,9 @@ from metahebb.evolution.messages import Message, receive, send
 from metahebb.evolution.runs import Run, open_run
 from metahebb.evolution.training import Metrics, Observer
 from metahebb.evolution.worker import claim_standard_streams
-from metahebb.evolution.workers import cores
 from metahebb.files import read_file, reason_of, user_path
 from metahebb.interrupts import undo, undone
+from metahebb.resources import cores
 
 __all__ = [
     "Member", "check_all_done", "evolve_members", "grid_of", "members_at", "members_of", "new_members", "seeds_of",

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import traced_worlds
 from metahebb.assembly import configure
 from metahebb.configuration import Configuration
 from metahebb.errors import RunError
-from metahebb.evolution import supervision
+from metahebb.evolution import supervision, workers
 from metahebb.evolution.messages import receive, send
 from metahebb.evolution.populations import MirroredPopulation
 from metahebb.evolution.protocol import AHEAD, Start, live_message, start_message
@@ -49,11 +50,11 @@ GENERATIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def generation(settings: dict[str, Any], workers: int) -> tuple[list[Outcome], np.ndarray]:
+def generation(settings: dict[str, Any], count: int | None) -> tuple[list[Outcome], np.ndarray]:
     """What comes of all lives of a generation, in the order of the lives, and an update's sum of noise."""
     c, _, network = configure(**settings)
     population = strategy_of(c, network).ask(strategy_of(c, network).init(), 0)[0]
-    with Workers(c, workers) as pool:
+    with Workers(c, count) as pool:
         pool.set_population(population)
         outcomes = sorted(pool.live(lives_of(c, 0)))
         return outcomes, pool.weighted_noise(np.linspace(-1, 1, c.population // 2))
@@ -64,10 +65,28 @@ def test_a_generation_has_the_same_bits_for_any_number_of_workers(kind: str) -> 
     pytest.importorskip({"vectors": "mujoco", "images": "Box2D"}[kind])
     outcomes, noise = generation(GENERATIONS[kind], 1)
     assert len({outcome.fitness for outcome in outcomes}) > len(outcomes) / 2
-    for workers in (2, 3):
-        others, other_noise = generation(GENERATIONS[kind], workers)
+    for count in (2, 3):
+        others, other_noise = generation(GENERATIONS[kind], count)
         assert others == outcomes
         assert other_noise.tobytes() == noise.tobytes()
+
+
+def test_a_generation_on_accelerators_comes_to_that_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One worker has all its lives and all of its noise, and makes genomes where JAX computes; here that is a CPU."""
+    settings = {"task": traced_worlds.NAME, "imports": (traced_worlds.__file__,), "hidden": (8,), "population": 20}
+    settings |= {"lives": 3, "noise_rank": 1}
+    expected, noise = generation(settings, 1)
+    monkeypatch.setattr(workers, "on_accelerator", lambda configuration: True)
+    outcomes, other_noise = generation(settings, None)
+    np.testing.assert_allclose(other_noise, noise, atol=1e-4)
+    for outcome, its in zip(outcomes, expected, strict=True):
+        assert outcome[:2] == its[:2]
+        assert outcome.steps == its.steps
+        assert outcome.fitness == pytest.approx(its.fitness, rel=1e-3, abs=1e-3)
+        assert outcome.mean_square == pytest.approx(its.mean_square, rel=1e-5)
+    again, noise_again = generation(settings, None)
+    assert again == outcomes
+    assert noise_again.tobytes() == other_noise.tobytes()
 
 
 def test_workers_make_the_members_that_the_population_says() -> None:

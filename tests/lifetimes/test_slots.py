@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -16,16 +18,16 @@ from metahebb.assembly import configure
 from metahebb.encoders import VectorEncoder
 from metahebb.errors import UsageError
 from metahebb.lifetimes import make_slots
+from metahebb.lifetimes.device import SHARE, slots_that_fit
 from metahebb.lifetimes.lives import Life, Outcome, life_of
 from metahebb.lifetimes.slots import Slots
-from metahebb.lifetimes.traced import TracedSlots
 from metahebb.readouts import readout_for
 from metahebb.seeds import Stream
 from metahebb.tasks import Task
 from metahebb.worlds import HostWorld, TracedWorld
 from metahebb.worlds.car_racing import CarRacing
-from metahebb.worlds.traced import VmappedWorld
 from support import COMPETING
+from traced_worlds import draw_to_a_sum
 
 TASKS: dict[str, dict[str, Any]] = {
     "classic control": {"task": "gymnasium:CartPole-v1", "hidden": (16,), "coefficients": "float16"},
@@ -99,38 +101,80 @@ def test_a_recorded_life_is_the_life_that_is_scored(kind: str) -> None:
     assert any((a != b).any() for a, b in zip(moments[0].weights, moments[-1].weights, strict=True))
 
 
-def draw_to_a_sum(limit: float) -> VmappedWorld:
-    """Draws are added up until they reach a limit: a world whose lives last differently long."""
-
-    def reset(key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        first = jax.random.uniform(key)
-        return first[None], first
-
-    def step(key: jax.Array, state: jax.Array, action: jax.Array) -> tuple[jax.Array, ...]:
-        after = state + jax.random.uniform(key)
-        return jnp.sin(after)[None], after, action[0] * after, after > limit
-
-    return VmappedWorld(reset, step, gymnasium.spaces.Box(-1, 1, (1,)), gymnasium.spaces.Box(-1, 1, (1,)))
-
-
-def test_lives_that_begin_together_are_those_that_begin_alone() -> None:
-    """As on an accelerator, in a world that begins many at once and in one that does not."""
+def slots_beside_each_other(kind: str) -> tuple[Slots, Slots, int]:
+    """Slots as a CPU has them and as accelerators do, on the same device, and the size of a genome."""
     world = draw_to_a_sum(20)
+    world.together = kind == "begun together"
     task = Task("draws", VectorEncoder(1), readout_for(world.action_space), lambda slots, render: world, slots=40)
     network = dataclasses.replace(configure("gymnasium:Pendulum-v1", hidden=(8,))[2], encoder=VectorEncoder(1))
-    for slots, size in ((make_slots(network, task, world), network.parameters), slots_of("traced")):
-        assert isinstance(slots, TracedSlots)
-        everywhere = list(range(len(slots.free)))
-        # Mirrored pairs that begin in the same world, more lives than slots; some begin one by one as others end.
-        lives = [life_of(member, 0, 3, Stream.TRAINING, 0, member // 2) for member in range(len(everywhere) + 5)]
-        expected = live(slots, size, lives, everywhere)
-        slots._together = True
-        together = live(slots, size, lives, everywhere)
-        slots._together = False
-        for life, end in expected.items():
-            assert together[life].outcome.steps == end.outcome.steps
-            assert together[life].outcome.fitness == pytest.approx(end.outcome.fitness, rel=1e-4)
-    assert len({end.outcome.steps for end in expected.values()}) > 1
+    one, other = (make_slots(network, task, world, accelerated=how) for how in (False, True))
+    return one, other, network.parameters
+
+
+def live_all(slots: Slots, size: int, lives: list[Life]) -> dict[Life, Outcome]:
+    """Live lives as a worker does: as many at once as there is room for."""
+    waiting, outcomes = list(lives), []
+    while waiting or len(slots.living):
+        if room := slots.room(len(waiting)):
+            begun, waiting = waiting[:room], waiting[room:]
+            slots.place_all(begun, lambda lives: np.stack([genome_of(life, size) for life in lives]))
+        outcomes += slots.advance()
+    by_number = {outcome[:2]: outcome for outcome in outcomes}
+    return {life: by_number[life.member, life.number] for life in lives}
+
+
+@pytest.mark.parametrize("kind", ["begun together", "begun one by one"])
+def test_lives_on_accelerators_are_those_of_a_cpu(kind: str) -> None:
+    one, other, size = slots_beside_each_other(kind)
+    # Mirrored pairs that begin in the same world, more lives than slots; some begin as others end.
+    lives = [life_of(member, 0, 3, Stream.TRAINING, 0, member // 2) for member in range(len(one.free) + 25)]
+    expected, lived = live_all(one, size, lives), live_all(other, size, lives)
+    for life, outcome in expected.items():
+        assert lived[life].steps == outcome.steps
+        assert lived[life].fitness == pytest.approx(outcome.fitness, rel=1e-4)
+        assert lived[life].mean_square == pytest.approx(outcome.mean_square, rel=1e-5)
+    assert len({outcome.steps for outcome in expected.values()}) > 1
+    # One alone, as for a film.
+    moments = list(other.record(genome_of(lives[0], size), lives[0]))
+    assert len(moments) == expected[lives[0]].steps
+    assert sum(moment.reward for moment in moments) == pytest.approx(expected[lives[0]].fitness, rel=1e-4)
+
+
+SEVERAL = """
+import jax
+from test_slots import live_all, slots_beside_each_other
+from metahebb.lifetimes.lives import life_of
+from metahebb.seeds import Stream
+
+assert len(jax.local_devices()) == 3
+one, other, size = slots_beside_each_other("begun together")
+lives = [life_of(member, 0, 3, Stream.TRAINING, 0, member // 2) for member in range(65)]
+assert len(one.free) == 40 and len(other.free) == 42
+expected, lived = live_all(one, size, lives), live_all(other, size, lives)
+for life in lives:
+    assert lived[life].steps == expected[life].steps, life
+    assert abs(lived[life].fitness - expected[life].fitness) < 1e-4 * abs(expected[life].fitness), life
+shares = {shard.data.shape[0] for leaf in jax.tree.leaves(other._state) for shard in leaf.addressable_shards}
+assert shares == {14}, shares
+"""
+
+
+def test_lives_at_once_are_as_many_as_memory_holds() -> None:
+    """CarRacing's: coefficients and weights of 91,328 synapses, filters, and a texture of 1,392,640 texels."""
+    _, task, network = configure("car-racing", coefficients="float32")
+    least = 91_328 * 4 * (4 + 1) + 2 * 1_392_640
+    assert slots_that_fit(network, task, 200, float("inf")) == 200
+    assert slots_that_fit(network, task, 10**6, 80e9) == pytest.approx(SHARE * 80e9 / least, rel=0.2)
+    assert slots_that_fit(network, task, 10**6, 80e9) < SHARE * 80e9 / least
+    assert slots_that_fit(network, task, 200, 1e6) == 1
+
+
+def test_several_devices_share_the_lives() -> None:
+    """Three that XLA makes of the CPU."""
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=3", "JAX_PLATFORMS": "cpu"}
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    environment["PYTHONPATH"] = os.pathsep.join(folders)
+    subprocess.run([sys.executable, "-c", SEVERAL], env=environment, check=True)
 
 
 def test_a_recording_that_is_broken_off_leaves_all_slots_free() -> None:

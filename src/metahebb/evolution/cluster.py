@@ -75,7 +75,7 @@ def connected(address: str) -> Iterator[None]:
     logging.getLogger("ray").setLevel(logging.ERROR)
     quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "logging_level": logging.ERROR}
     if address == LOCAL:
-        from metahebb.evolution.workers import cores
+        from metahebb.resources import cores
 
         quiet |= {"num_cpus": cores(), "include_dashboard": False}
     # Ray takes SIGTERM for itself.

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 __all__ = ["FULL", "NoiseShape"]
+
+A = TypeVar("A", bound=Any)
 
 
 class NoiseShape(NamedTuple):
@@ -33,28 +35,31 @@ class NoiseShape(NamedTuple):
 
     def noise(self, drawn: np.ndarray) -> np.ndarray:
         """The noise, float32 [parameters], of the numbers drawn for it, float32 [numbers]."""
-        return self._product(drawn[None], np.ones(1)) if self.matrices else drawn
+        return self.product(drawn[None], np.ones(1)) if self.matrices else drawn
 
     def total(self, parameters: int, drawn: Iterable[np.ndarray], weights: np.ndarray) -> np.ndarray:
         """Σ weight·noise over pairs of which these numbers were drawn, float32 [parameters]."""
         if self.matrices:
-            return self._product(np.stack(list(drawn)), weights)
+            return self.product(np.stack(list(drawn)), weights)
         total = np.zeros(parameters, np.float32)
         for numbers, weight in zip(drawn, weights, strict=True):
             total += np.float32(weight) * numbers
         return total
 
-    def _product(self, drawn: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Σ weight·noise of numbers [pairs, numbers]."""
+    def product(self, drawn: A, weights: A) -> A:
+        """Σ weight·noise of numbers [pairs, numbers], of NumPy's arrays or JAX's."""
+        xp = drawn.__array_namespace__()
         weights = weights.astype(np.float32)
+        if not self.matrices:
+            return weights @ drawn
         scaled = (weights / np.float32(math.sqrt(self.rank)))[:, None, None]
         sizes = [self.rank * (rows + columns) for rows, columns in self.matrices]
-        *factors, rest = np.split(drawn, np.cumsum(sizes), axis=1)
+        *factors, rest = xp.split(drawn, np.cumsum(sizes), axis=1)
         parts = []
         for (rows, columns), both in zip(self.matrices, factors, strict=True):
-            left, right = np.split(both.reshape(len(drawn), self.rank, rows + columns), [rows], axis=2)
+            left, right = xp.split(both.reshape(len(drawn), self.rank, rows + columns), [rows], axis=2)
             parts.append(((left * scaled).reshape(-1, rows).T @ right.reshape(-1, columns)).ravel())
-        return np.concatenate([*parts, weights @ rest])
+        return xp.concatenate([*parts, weights @ rest])
 
 
 FULL = NoiseShape()

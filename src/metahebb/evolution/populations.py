@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -90,6 +91,10 @@ class MirroredPopulation:
             self._kept[pair] = drawn
         searched = self.mean + self.filter_scale(np.float32(sign * self.sigma) * self.shape.noise(drawn))
         return np.concatenate([searched, self.fixed]) if len(self.fixed) else searched
+
+    def genomes(self, members: Sequence[int]) -> np.ndarray:
+        """Flat genomes, float32 [members, parameters]."""
+        return np.stack([self.genome(member) for member in members])
 
     def _drawn(self, pair: int) -> np.ndarray:
         """The numbers that a pair's noise is made of."""

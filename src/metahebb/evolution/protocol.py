@@ -65,7 +65,7 @@ class Start(NamedTuple):
     render: bool
     """whether its world makes pictures"""
     slots: int | None
-    """how many; None for as many as the task says"""
+    """how many lives an accelerator is to live at once; None on a CPU, where the task says how many"""
     variants: Sequence[Sequence[Perturbation | str]] = ((),)
     """what may disturb lives (``Life.variant``)"""
     keep_rewards: bool = False

@@ -347,7 +347,7 @@ def most_waiting(c: Configuration) -> Need:
     """What the lives of a generation, or those of a validation if they are more, take while they wait for workers."""
     generation = needs_of_lives(
         "lives of a generation",
-        c.population * lives_per_member(c),
+        c.population * c.lives_per_member,
         c.population // 2,
         "lower --lives or --population",
     )
@@ -449,11 +449,6 @@ def lives_of(c: Configuration, generation: int) -> Iterable[Sequence[Life]]:
         ]
 
 
-def lives_per_member(c: Configuration) -> int:
-    """How many lives a member's fitness is the mean of."""
-    return c.lives if c.bodies_in_turn else c.lives * max(len(c.morphologies), 1)
-
-
 def live(
     pool: Workers, c: Configuration, population: Population, generation: int, observer: Observer
 ) -> Iterable[Outcome]:
@@ -464,7 +459,7 @@ def live(
     else:
         genomes = population
     for outcome in pool.live(lives_of(c, generation), genomes):
-        observer.lived(outcome, c.population * lives_per_member(c))
+        observer.lived(outcome, c.population * c.lives_per_member)
         yield outcome
 
 
@@ -499,7 +494,7 @@ def fitness_of(outcomes: Sequence[Outcome], c: Configuration) -> tuple[np.ndarra
     A diverged life scores the worst of its generation; without any finite one there is no fitness (None). The mean of a
     member's lives carries the penalty on its genes.
     """
-    raw = np.full((c.population, lives_per_member(c)), np.nan)
+    raw = np.full((c.population, c.lives_per_member), np.nan)
     mean_square = np.zeros(c.population)
     for outcome in outcomes:
         raw[outcome.member, outcome.number] = outcome.fitness

@@ -16,8 +16,8 @@ import heapq
 import itertools
 import logging
 import math
-import os
 import queue
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -54,6 +54,7 @@ from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.lifetimes.recorder import Rows, To
 from metahebb.lifetimes.slots import Moment
 from metahebb.perturbations import Perturbations
+from metahebb.resources import cores
 from metahebb.worlds import TracedWorld
 
 __all__ = ["OutOfTimeError", "Workers"]
@@ -64,10 +65,9 @@ output = logging.getLogger("metahebb.output")
 
 SPARE = 4
 """Lives beyond its slots that a worker is given, so that a slot never waits for its next."""
-ACCELERATED = 3
-"""Workers that share an accelerator: while one begins lives, on the host, the others' are advanced."""
 PAIRS = 8
-"""Mirrored pairs of a group, whose noise one worker adds up: the one that lived them, as far as can be."""
+"""Mirrored pairs of a group, whose noise one core adds up: the one that lived them, as far as can be. An accelerator
+adds up all."""
 DEATHS = 3
 """How often a worker may die over the same unit before the run gives up: the unit kills, not chance."""
 LOSSES = 10
@@ -171,11 +171,6 @@ class _Waiting:
         return unit
 
 
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def on_accelerator(configuration: Configuration) -> bool:
     """Whether lives are advanced by JAX's accelerator: it is for worlds written in JAX, many lives at once."""
     task = task_of(configuration)
@@ -183,8 +178,8 @@ def on_accelerator(configuration: Configuration) -> bool:
 
 
 def how_many(workers: int | None, accelerated: bool) -> int:
-    """The number of workers: as asked for, by default one per core, on an accelerator a few."""
-    return workers or (min(ACCELERATED, cores()) if accelerated else cores())
+    """The number of workers: as asked for, by default one per core, or one that has all accelerators."""
+    return workers or (1 if accelerated else cores())
 
 
 def site_of(configuration: Configuration, workers: int | None, cluster: str | None) -> Site:
@@ -200,7 +195,7 @@ def site_of(configuration: Configuration, workers: int | None, cluster: str | No
 class Workers:
     """Workers for a configuration, here or on a cluster; a context manager that ends them.
 
-    By default one per core, or on an accelerator so many that some begin lives while another advances its own.
+    By default one per core, or one that has all accelerators.
     ``variants`` are what may disturb lives (``Life.variant``); with ``keep_rewards`` outcomes have each step's reward.
     ``record`` says where lives are recorded.
     ``cluster`` is the address of a Ray cluster (see ``metahebb.evolution.cluster``).
@@ -239,8 +234,10 @@ class Workers:
         self._least: list[tuple[int, int, _Worker]] = []
         """a heap of (load, number, worker), with some that no longer are so"""
         channels = self._site.open(lambda *said: self._inbox.put(said), self._log_output)
-        # An accelerator advances all lives at once, a core as many as suit its caches.
-        slots = math.ceil(configuration.population / len(channels)) if self._site.accelerated else None
+        self._pairs = sys.maxsize if self._site.accelerated else PAIRS
+        # An accelerator advances a whole generation at once if it can, a core as many lives as suit its caches.
+        generation = configuration.population * configuration.lives_per_member
+        slots = math.ceil(generation / len(channels)) if self._site.accelerated else None
         self._start = start_message(Start(configuration, render, slots, variants, keep_rewards, record))
         for channel in channels:
             self._welcome(channel)
@@ -292,7 +289,7 @@ class Workers:
         def units() -> Iterator[_Unit]:
             for number, group in enumerate(groups):
                 lives = {(life.member, life.number) for life in group}
-                yield _Unit(number, number // PAIRS, functools.partial(live_message, group, genomes), lives)
+                yield _Unit(number, number // self._pairs, functools.partial(live_message, group, genomes), lives)
 
         for worker, message in self._work(units()):
             for outcome in read_lived(message):
@@ -314,11 +311,11 @@ class Workers:
         The sums of fixed groups of pairs are added in one order, so that the result has the same bits for any number of
         workers.
         """
-        starts = range(0, len(weights), PAIRS)
+        starts = range(0, len(weights), self._pairs)
 
         def units() -> Iterator[_Unit]:
             for number, first in enumerate(starts):
-                pairs = range(first, min(first + PAIRS, len(weights)))
+                pairs = range(first, min(first + self._pairs, len(weights)))
                 wanted = Sum(number, pairs, weights[pairs.start : pairs.stop].astype(np.float32))
                 yield _Unit(number, number, functools.partial(sum_message, wanted))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metahebb.errors import UsageError
+from metahebb.lifetimes.device import DeviceSlots
 from metahebb.lifetimes.host import HostSlots
 from metahebb.lifetimes.recorder import To
 from metahebb.lifetimes.slots import Slots
@@ -24,14 +25,16 @@ def make_slots(
     variants: Sequence[Perturbations] = ((),),
     keep_rewards: bool = False,
     record: To | None = None,
+    accelerated: bool = False,
 ) -> Slots:
     """The slots for a kind of world; raises UsageError for what is of neither.
 
     ``variants`` are what may disturb lives: ``Life.variant`` says which. With ``keep_rewards`` outcomes have the reward
-    of each step; ``record`` says where lives are recorded.
+    of each step; ``record`` says where lives are recorded. ``accelerated`` slots are shared by JAX's devices.
     """
     if isinstance(world, TracedWorld):
-        return TracedSlots(network, task, world, variants, keep_rewards, record)
+        traced = DeviceSlots if accelerated else TracedSlots
+        return traced(network, task, world, variants, keep_rewards, record)
     if isinstance(world, HostWorld):
         return HostSlots(network, task, world, variants, keep_rewards, record)
     raise UsageError(

@@ -10,7 +10,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,10 @@ from metahebb.tasks import Task
 from metahebb.worlds import HostWorld, TracedWorld
 from metahebb.worlds.traced import put_life
 
-__all__ = ["Moment", "Slots", "born", "compiler_options"]
+__all__ = ["Genomes", "Moment", "Slots", "born", "compiler_options"]
+
+Genomes: TypeAlias = Callable[[Sequence[Life]], "np.ndarray | jax.Array"]
+"""The flat genomes of lives, float32 [lives, parameters]"""
 
 
 class Moment(NamedTuple):
@@ -112,10 +115,20 @@ class Slots(ABC):
             self._plasticity, self._state, np.int32(slot), genome, np.array(life.key, np.uint32)
         )
         self._begin(slot, life)
-        self._take(slot, genome, life)
+        genes = genome[: self._network.synaptic_parameters]
+        self._take(slot, life, np.dot(genes, genes) / len(genes))
 
-    def _take(self, slot: int, genome: np.ndarray, life: Life) -> None:
-        """The slot is the life's from now on."""
+    def room(self, waiting: int) -> int:
+        """How many of so many waiting lives are to begin now."""
+        return min(waiting, len(self.free))
+
+    def place_all(self, lives: Sequence[Life], genomes: Genomes) -> None:
+        """Begin lives in free slots."""
+        for slot, life in zip(self.free, lives, strict=False):
+            self.place(slot, np.asarray(genomes([life])[0]), life)
+
+    def _take(self, slot: int, life: Life, mean_square: float) -> None:
+        """The slot is the life's from now on; the mean square of its synapses' genes."""
         self._lives[slot] = life
         if self._recorder is not None:
             self._recorder.begin(life)
@@ -129,8 +142,7 @@ class Slots(ABC):
             self._sensed[slot] = 0
         self._fitness[slot] = self._age[slot] = 0
         self._fault[slot] = NETWORK
-        genes = genome[: self._network.synaptic_parameters]
-        self._mean_square[slot] = np.dot(genes, genes) / len(genes)
+        self._mean_square[slot] = mean_square
 
     def abandon(self) -> None:
         """End all lives as they are: nothing comes of them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -11,8 +10,8 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, PartitionSpec
 
-from metahebb.lifetimes.births import MOST, Unborn, compiled_place_all, put_lives, up_to_a_size
 from metahebb.lifetimes.lives import Life, Outcome
 from metahebb.lifetimes.recorder import To
 from metahebb.lifetimes.slots import Alone, Slots, compiler_options, normal_in
@@ -76,6 +75,7 @@ class TracedSlots(Slots):
         variants: Sequence[Perturbations] = ((),),
         keep_rewards: bool = False,
         record: To | None = None,
+        mesh: Mesh | None = None,
     ) -> None:
         super().__init__(network, task, variants, keep_rewards, record)
         self._world = world
@@ -85,7 +85,7 @@ class TracedSlots(Slots):
         self._look = Look.NOTHING if record is None else Look.SIGNALS
         # Each is compiled when it is first called.
         self._stretches = {
-            (length, look, program): _compiled_stretch(network, task.readout, world, length, look, program)
+            (length, look, program): _compiled_stretch(network, task.readout, world, length, look, program, mesh)
             for length, look in ((1, Look.ALL), *((length, self._look) for length in lengths))
             for program in (UNDISTURBED, self._program)
         }
@@ -93,41 +93,8 @@ class TracedSlots(Slots):
         one = world.reset(np.zeros(1, int))
         self._worlds: Begun = jax.tree.map(lambda leaf: jnp.repeat(leaf, task.slots, axis=0), one)
         self._newest: tuple[tuple[int, str], Begun] | None = None
-        self._together = jax.default_backend() != "cpu"
-        self._place_all = compiled_place_all(network)
-        self._unborn: list[Unborn] = []
-        """lives that begin together as soon as any is advanced"""
         self._disturb(one[1][0])
         self._make_recorder(self._worlds[1])
-
-    def place(self, slot: int, genome: np.ndarray, life: Life) -> None:
-        """Begin a life in a free slot (see ``Slots``)."""
-        if not self._together:
-            super().place(slot, genome, life)
-            return
-        self._unborn.append(Unborn(slot, genome, life))
-        self._take(slot, genome, life)
-
-    def weights(self, slot: int) -> tuple[np.ndarray, ...]:
-        """The weights of a slot's network (see ``Slots``)."""
-        self._begin_all()
-        return super().weights(slot)
-
-    def _begin_all(self) -> None:
-        while self._unborn:
-            some, self._unborn = self._unborn[:MOST], self._unborn[MOST:]
-            padded = up_to_a_size(some)
-            slots = np.array([one.slot for one in padded], np.int32)
-            genomes = np.stack([one.genome for one in padded])
-            keys = np.array([one.life.key for one in padded], np.uint32)
-            self._plasticity, self._state = self._place_all(self._plasticity, self._state, slots, genomes, keys)
-            if self._world.together:
-                lives = [one.life for one in padded]
-                begun = reset_lives(self._world, [life.world for life in lives], [life.body for life in lives])
-                self._worlds = put_lives(self._worlds, begun, slots)
-            else:
-                for one in some:
-                    self._begin(one.slot, one.life)
 
     def _begin(self, slot: int, life: Life) -> None:
         # The members of a mirrored pair begin in the same world, one after the other.
@@ -140,7 +107,6 @@ class TracedSlots(Slots):
         living = self.living
         if not len(living):
             return []
-        self._begin_all()
         self._record_weights(living)
         stretch = self._run(living, next(self._lengths), self._look)
         return [self._end(slot) for slot in self._account(living, stretch)]
@@ -158,7 +124,6 @@ class TracedSlots(Slots):
 
     def _run(self, living: np.ndarray, length: int, look: Look) -> Stretch:
         """So many steps of all slots, of which the ``living`` matter."""
-        self._begin_all()
         perturbed = self._perturbed(living, length)
         run = self._stretches[length, look, self._program if perturbed else UNDISTURBED]
         after, disturbed, stretch = run(
@@ -171,21 +136,21 @@ class TracedSlots(Slots):
 
     def _account(self, living: np.ndarray, seen: Stretch) -> list[int]:
         """Add up the rewards of the ``living`` slots until a life is over; the slots whose lives are."""
-        rewards, over = np.asarray(seen.rewards), np.asarray(seen.over)
+        rewards, over = np.asarray(seen.rewards)[:, living], np.asarray(seen.over)[:, living]
+        steps = np.where(over.any(axis=0), over.argmax(axis=0) + 1, len(over))
+        counted = np.arange(len(over))[:, None] < steps
+        self._fitness[living] += np.where(counted, rewards, 0).sum(axis=0, dtype=np.float64)
+        self._age[living] += steps
         signals = None if self._recorder is None else jax.tree.map(np.asarray, seen.seen)
-        ended = []
-        for slot in living.tolist():
-            ends = np.flatnonzero(over[:, slot])
-            steps = ends[0] + 1 if len(ends) else len(over)
-            self._fitness[slot] += rewards[:steps, slot].sum(dtype=np.float64)
-            self._age[slot] += steps
-            self._keep(slot, rewards[:steps, slot])
+        observed = None if seen.observed is None else np.asarray(seen.observed)
+        for i, (slot, lived) in enumerate(zip(living.tolist(), steps.tolist(), strict=True)):
+            if self._rewards is not None:
+                self._keep(slot, rewards[:lived, i])
             if signals is not None:
-                self._record_steps(slot, signals, rewards[:steps, slot])
-            if seen.observed is not None:
-                self._sense(slot, np.asarray(seen.observed[:steps, slot]))
-            if len(ends):
-                ended.append(slot)
+                self._record_steps(slot, signals, rewards[:lived, i])
+            if observed is not None:
+                self._sense(slot, observed[:lived, slot])
+        ended: list[int] = living[over.any(axis=0)].tolist()
         return ended
 
 
@@ -203,12 +168,17 @@ def _stretches_within(every: int) -> list[int]:
 
 
 def _compiled_stretch(
-    network: Network, readout: Readout, world: TracedWorld, length: int, look: Look, program: Program
+    network: Network,
+    readout: Readout,
+    world: TracedWorld,
+    length: int,
+    look: Look,
+    program: Program,
+    mesh: Mesh | None,
 ) -> _Run:
-    """So many steps of all lives."""
+    """So many steps of all lives; each device of a mesh advances its share of them."""
     normal = dict(normal_in(world))
 
-    @functools.partial(jax.jit, donate_argnums=1, compiler_options=dict(compiler_options()))
     def stretch(
         plasticity: Plasticity, lives: Lives, disturbed: Disturbed | None
     ) -> tuple[Lives, Disturbed | None, Stretch]:
@@ -228,4 +198,14 @@ def _compiled_stretch(
         (lives, disturbed), seen = jax.lax.scan(live, (lives, disturbed), None, length=length)
         return lives, disturbed, seen
 
-    return stretch
+    if mesh is not None:
+        share = PartitionSpec(*mesh.axis_names)
+        stretch = jax.shard_map(
+            stretch,
+            mesh=mesh,
+            in_specs=share,
+            out_specs=(share, share, PartitionSpec(None, *mesh.axis_names)),
+            check_vma=False,
+        )
+    run: _Run = jax.jit(stretch, donate_argnums=1, compiler_options=dict(compiler_options()))
+    return run

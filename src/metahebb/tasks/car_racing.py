@@ -82,6 +82,8 @@ class LifeState(NamedTuple):
 class TracedLives(TracedWorld):
     """Lives of the task in a traced CarRacing, with its limit of steps and its early end."""
 
+    together = True
+
     def __init__(self) -> None:
         self._world = CarRacing()
         self.conditions = self._world.conditions

@@ -53,8 +53,8 @@ def spread(texels: jax.Array) -> jax.Array:
     return (wide & FULL) | (wide & FULL << 5) << 5 | (wide & FULL << 10) << 10
 
 
-def paint(track: Track) -> Texture:
-    """Paint a track."""
+def paint(track: Track, longest: jax.Array | None = None) -> Texture:
+    """Paint a track; ``longest`` int32 is the length of the longest of those that are painted at once, None of one."""
     index = jnp.arange(MAX_TILES)
     ends = jnp.stack([track.x, track.y, jnp.cos(track.beta), jnp.sin(track.beta)])
     starts = ends[:, jnp.where(index == 0, track.length - 1, index - 1)]
@@ -67,6 +67,7 @@ def paint(track: Track) -> Texture:
 
     def paint_tile(tile: jax.Array, canvas: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         texels, numbers = canvas
+        exists = None if longest is None else tile < track.length
         colour = jnp.where(tile % 2 == 0, WHITE, RED)
 
         def draw_road(old: jax.Array, cover: jax.Array) -> jax.Array:
@@ -79,13 +80,13 @@ def paint(track: Track) -> Texture:
         def draw_number(old: jax.Array, cover: jax.Array) -> jax.Array:
             return jnp.where(cover > 0, tile.astype(jnp.uint16), old)
 
-        texels = _draw(texels, 32, road, tile, draw_road)
-        texels = _draw(texels, 16, border, tile, draw_border)
-        return texels, _draw(numbers, 18, square, tile, draw_number)
+        texels = _draw(texels, 32, road, tile, draw_road, exists)
+        texels = _draw(texels, 16, border, tile, draw_border, exists)
+        return texels, _draw(numbers, 18, square, tile, draw_number, exists)
 
     finest = jnp.zeros((SIZE, SIZE), jnp.uint16)
     numbers = jnp.full((NUMBER_SIZE, NUMBER_SIZE), NO_TILE, jnp.uint16)
-    finest, numbers = lax.fori_loop(0, track.length, paint_tile, (finest, numbers))
+    finest, numbers = lax.fori_loop(0, track.length if longest is None else longest, paint_tile, (finest, numbers))
     levels = [finest]
     for _ in range(1, LEVELS):
         levels.append(stage(_halve, levels[-1]))
@@ -136,14 +137,16 @@ def _draw(
     strips: _Strips,
     strip: jax.Array,
     change: Callable[[jax.Array, jax.Array], jax.Array],
+    exists: jax.Array | None,
 ) -> jax.Array:
-    """Apply ``change(old texels, share of them that the strip covers)`` to the window around a strip."""
+    """Apply ``change(old texels, share of them that the strip covers)`` to the window around a strip, if it exists."""
     corner, sides = strips.corner[strip], strips.sides[strip]
     row, column = jnp.arange(window, dtype=jnp.float32)[:, None], jnp.arange(window, dtype=jnp.float32)
     low, high, start, end = (jnp.clip(sides[k, 0] * row + (sides[k, 1] * column + sides[k, 2]), 0, 1) for k in range(4))
     cover = jnp.maximum(low + high - 1, 0) * start * end
     old = lax.dynamic_slice(canvas, corner, (window, window))
-    return lax.dynamic_update_slice(canvas, change(old, cover), corner)
+    new = change(old, cover)
+    return lax.dynamic_update_slice(canvas, new if exists is None else jnp.where(exists, new, old), corner)
 
 
 def _blend(old: jax.Array, cover: jax.Array, colour: jax.Array | int) -> jax.Array:

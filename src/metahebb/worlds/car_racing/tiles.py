@@ -59,8 +59,8 @@ class Touch(NamedTuple):
     """bool [4]: the wheels that touch any tile"""
 
 
-def lay_tiles(track: Track) -> Tiles:
-    """Make the tiles of a track."""
+def lay_tiles(track: Track, longest: jax.Array | None = None) -> Tiles:
+    """Make the tiles of a track; ``longest`` int32 is the length of the longest of those made at once, None of one."""
     index = jnp.arange(MAX_TILES)
     back = jnp.where(index == 0, track.length - 1, index - 1)
     across_x, across_y = TRACK_WIDTH * jnp.cos(track.beta), TRACK_WIDTH * jnp.sin(track.beta)
@@ -75,10 +75,10 @@ def lay_tiles(track: Track) -> Tiles:
     exists = (index < track.length)[:, None, None]
     nowhere = jnp.broadcast_to(jnp.array([FAR_AWAY, FAR_AWAY, 0.0, 0.0])[:, None], (1, 4, 4))
     sides = jnp.concatenate([jnp.where(exists, sides, nowhere), nowhere])
-    return Tiles(sides, _list_tiles(sides[:, :2], track.length))
+    return Tiles(sides, _list_tiles(sides[:, :2], track.length, track.length if longest is None else longest))
 
 
-def _list_tiles(corners: jax.Array, count: jax.Array) -> jax.Array:
+def _list_tiles(corners: jax.Array, count: jax.Array, longest: jax.Array) -> jax.Array:
     """For every cell of the grid, the tiles in reach."""
     window = 4  # A tile with the car's reach around it spans 21 units at most.
     low = (corners.min(-1) - REACH) / CELL + CELLS / 2
@@ -90,7 +90,7 @@ def _list_tiles(corners: jax.Array, count: jax.Array) -> jax.Array:
         grid, filled = grid_and_filled
         start = first[tile]
         inside = start[:, None] + offsets < high[tile][:, None]
-        reached = inside[0][:, None] & inside[1]
+        reached = inside[0][:, None] & inside[1] & (tile < count)
         slot = lax.dynamic_slice(filled, start, (window, window))
         cells = lax.dynamic_slice(grid, (*start, 0), (window, window, LISTED))
         here = reached[..., None] & (jnp.arange(LISTED) == slot[..., None])
@@ -100,7 +100,7 @@ def _list_tiles(corners: jax.Array, count: jax.Array) -> jax.Array:
 
     grid = jnp.full((CELLS, CELLS, LISTED), NO_TILE, jnp.int16)
     filled = jnp.zeros((CELLS, CELLS), jnp.int32)
-    listed: jax.Array = lax.fori_loop(0, count, enter, (grid, filled))[0]
+    listed: jax.Array = lax.fori_loop(0, longest, enter, (grid, filled))[0]
     return listed
 
 

@@ -13,14 +13,13 @@ import numpy as np
 from gymnasium.utils import seeding
 from jax import lax
 
-from metahebb.stages import on_host
 from metahebb.worlds import Condition, TracedStep, TracedWorld
 from metahebb.worlds.car_racing import physics
 from metahebb.worlds.car_racing.frames import COLOURS, STATE_H, STATE_W, Scene, draw_frames
 from metahebb.worlds.car_racing.physics import Action, Car, Conditions
 from metahebb.worlds.car_racing.texture import Texture, paint
 from metahebb.worlds.car_racing.tiles import NO_TILE, Tiles, Touch, lay_tiles, touch
-from metahebb.worlds.car_racing.track import MAX_TILES, PLAYFIELD, Track, draw_track
+from metahebb.worlds.car_racing.track import MAX_TILES, PLAYFIELD, Track, draw_track, draw_tracks
 
 __all__ = ["CarRacing", "Course", "State", "draw_colours", "draw_course", "shown_number"]
 
@@ -94,6 +93,7 @@ class CarRacing(TracedWorld):
     >>> state, frames, reward, ended = step(state, jnp.zeros((16, 3)))
     """
 
+    together = True
     conditions = MappingProxyType(
         {
             "friction": Condition("The tyres' grip, as a factor", least=0),
@@ -124,13 +124,13 @@ class CarRacing(TracedWorld):
         """
         if not len(seeds):
             raise ValueError("there is no seed, so there is no life to begin")
-        rngs = (seeding.np_random(int(seed))[0] for seed in seeds)
-        return self.begin([draw_course(rng, self.domain_randomize) for rng in rngs])
+        rngs = [seeding.np_random(int(seed))[0] for seed in seeds]
+        colours = np.stack([draw_colours(rng) if self.domain_randomize else COLOURS for rng in rngs])
+        return _begin(Course(draw_tracks(rngs), colours))
 
     def begin(self, courses: list[Course]) -> tuple[State, jax.Array]:
         """Begin a life on each of these courses."""
-        # Tracks are laid and painted tile by tile, which takes an accelerator longer than the host.
-        return on_host(_begin, jax.tree.map(lambda *leaves: np.stack(leaves), *courses))
+        return _begin(jax.tree.map(lambda *leaves: np.stack(leaves), *courses))
 
     def step(self, state: State, action: jax.Array) -> TracedStep:
         """Advance all lives by a fiftieth of a second. A life that has ended drives on.
@@ -178,10 +178,22 @@ class CarRacing(TracedWorld):
         return Action(0.6 * (action == 2) - 0.6 * (action == 1), 0.2 * (action == 3), 0.8 * (action == 4))
 
 
+def one_by_one(tracks: Track) -> tuple[Tiles, Texture]:
+    """The tiles and the textures of tracks [lives, …], as a CPU is faster: of all at once, windows into arrays would be
+    gathers and scatters."""
+    each: tuple[Tiles, Texture] = lax.map(lambda track: (lay_tiles(track), paint(track)), tracks)
+    return each
+
+
+def all_at_once(tracks: Track) -> tuple[Tiles, Texture]:
+    """The same as an accelerator is faster."""
+    longest = tracks.length.max()
+    return jax.vmap(lay_tiles, (0, None))(tracks, longest), jax.vmap(paint, (0, None))(tracks, longest)
+
+
 @jax.jit
 def _begin(courses: Course) -> tuple[State, jax.Array]:
-    # One life after the other: a batch of windows into textures would be gathers and scatters.
-    tiles, texture = lax.map(lambda track: (lay_tiles(track), paint(track)), courses.track)
+    tiles, texture = lax.platform_dependent(courses.track, cpu=one_by_one, default=all_at_once)
     x, y, beta = (values[:, 0] for values in (courses.track.x, courses.track.y, courses.track.beta))
     car = jax.vmap(physics.place)(x, y, beta)
     steps = jnp.zeros(x.shape, jnp.int32)
