@@ -109,8 +109,8 @@ class MjxQuadruped(TracedWorld):
         self._model = self._put(STANDARD)
         self._bodies: dict[Morphology, Mapping[str, np.ndarray]] = {}
         self._physics = functools.lru_cache(maxsize=8)(self._make_physics)
-        # Where this is one of a few processes around an accelerator, cores are free.
-        self._threads = 0 if jax.default_backend() == "cpu" else max(1, (os.cpu_count() or 1) // 4)
+        # The one process that has an accelerator has all cores.
+        self._threads = 0 if jax.default_backend() == "cpu" else os.cpu_count() or 1
         self._nursery = MujocoQuadruped(1, self._threads)
         self._cameras = Cameras()
 
