@@ -801,7 +801,7 @@ def compare(
 
 @app.command()
 def sweep(
-    agent: Annotated[Path, typer.Argument(help=AGENT)],
+    agents: Annotated[list[Path], typer.Argument(help=f"{AGENT} Others are compared with the first.")],
     morphology: Annotated[
         list[str] | None,
         typer.Option(
@@ -822,7 +822,8 @@ def sweep(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="A named set of bodies: kandel (a leg's lower segment at 25%) or unseen (30 slightly changed ones).",
+            help="A named set of bodies: kandel (a leg's lower segment at 25%), legs (at 25, 50 and 75%) or unseen "
+            "(30 slightly changed ones).",
             show_default=False,
         ),
     ] = None,
@@ -846,7 +847,7 @@ def sweep(
     trust_code: TrustCode = False,
     workers: Workers = None,
 ) -> None:
-    """Score an agent over a grid of bodies, strengths or onsets: FIRST..LAST:COUNT in place of a number."""
+    """Score agents over a grid of bodies, strengths or onsets: FIRST..LAST:COUNT in place of a number."""
     from metahebb.analysis.sweep_figure import FIGURES, write_figure
     from metahebb.experiments.sweep import sweep
     from metahebb.experiments.tables import check_outputs, write_table
@@ -855,7 +856,7 @@ def sweep(
     files = check_outputs(out or (), overwrite, FIGURES)
     with counting(None, "lives") as count:
         result = sweep(
-            agent,
+            *agents,
             morphology=morphology or (),
             perturb=perturb or (),
             bodies=bodies,
@@ -876,7 +877,9 @@ def sweep(
         write_figure(result, file) if file.suffix.lower() in FIGURES else write_table(result, file)
     where = f", simulator {result.simulator}" if result.simulator else ""
     _show(f"{result.task}{where}: {result.lives} lives at each place", result.to_table())
-    stdout.print(f"Mean of all {len(result.cells)} places: {result.mean:.1f}")
+    means = [(result.agent, result.mean), *((other.name, other.mean) for other in result.others if not other.control)]
+    for name, mean in means:
+        stdout.print(f"Mean of all {len(result.cells)} places{f', {name}' if name else ''}: {mean:.1f}")
 
 
 @app.command("agents")

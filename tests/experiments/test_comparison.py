@@ -212,6 +212,34 @@ def test_controls_stand_beside_each_place_of_a_sweep(metahebb: Callable[..., Ans
     assert "no control 'frozen from step 0'" in err
 
 
+def test_agents_are_swept_beside_each_other(metahebb: Callable[..., Answer], folder: Path) -> None:
+    """In the same lives at each place; static weights, of another network, among them."""
+    agent(2, static=True).save("static.safetensors")
+    agent(0, "gymnasium:Acrobot-v1").save("other.safetensors")
+    words = ["--perturb", "zero-weights@5..9:2", "--lives", 3, "--workers", 1, "--frozen-from", 0]
+    three = ["one.safetensors", "two.safetensors", "static.safetensors"]
+    code, shown, err = metahebb("sweep", *three, *words, "--out", "sweep.json", "--out", "sweep.png")
+    assert (code, err) == (0, "")
+    rows = json.loads(Path("sweep.json").read_text())["rows"]
+    whose = [(name, control) for name in three[:2] for control in ("", "frozen from step 0")] + [(three[2], "")]
+    assert [(row["agent"], row["control"]) for row in rows] == [its for its in whose for _ in range(3)]
+    scores = [np.array(row["by_life"]["scores"]) for row in rows]
+    for i, (name, control) in enumerate(whose):
+        alone = metahebb("sweep", name, *words[:-2], "--out", f"{i}.json")
+        assert alone.code == 0
+        for at in range(3):
+            if not control:
+                expected = json.loads(Path(f"{i}.json").read_text())["rows"][at]["by_life"]["scores"]
+                assert scores[3 * i + at].tolist() == expected
+            # The first agent at the same place; of a control, its agent there.
+            beside = 3 * (i - 1) + at if control else at
+            if i:
+                difference = (scores[3 * i + at] - scores[beside]).mean()
+                assert rows[3 * i + at]["difference"] == pytest.approx(difference)
+    assert "Mean of all 2 places, static.safetensors" in shown
+    assert "only agents of one task" in metahebb("sweep", "one.safetensors", "other.safetensors", *words).err
+
+
 def test_a_sweep_over_bodies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from metahebb.worlds.quadruped import life
 

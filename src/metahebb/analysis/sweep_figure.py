@@ -49,10 +49,10 @@ def _draw_line(sweep: Sweep, axes: Axes) -> None:
     mean, low, high = np.transpose([bootstrap_interval(cell.scores.scores) for cell in sweep.cells])
     x = np.array(axis.values, float)
     axes.fill_between(x, low, high, color="C0", alpha=0.25, lw=0, label="95% interval of the mean")
-    axes.plot(x, mean, color="C0", marker="o", ms=4, label="mean score")
-    for i, control in enumerate(sweep.controls, 1):
-        means = [cell.scores.mean for cell in control.cells]
-        axes.plot(x, means, color=f"C{i}", marker=MARKERS[i % len(MARKERS)], ms=4, lw=1, label=control.name)
+    axes.plot(x, mean, color="C0", marker="o", ms=4, label=sweep.agent or "mean score")
+    for i, other in enumerate(sweep.others, 1):
+        means = [cell.scores.mean for cell in other.cells]
+        axes.plot(x, means, color=f"C{i}", marker=MARKERS[i % len(MARKERS)], ms=4, lw=1, label=other.name)
     axes.axhline(sweep.reference.mean, color="0.35", ls="--", lw=1, label="undisturbed, its own body")
     axes.set(xlabel=axis.name, ylabel="score")
     axes.grid(alpha=0.3)
@@ -61,17 +61,22 @@ def _draw_line(sweep: Sweep, axes: Axes) -> None:
 
 def _draw_bars(sweep: Sweep, axes: Axes) -> None:
     (axis,) = sweep.axes
-    intervals = [bootstrap_interval(cell.scores.scores) for cell in sweep.cells]
-    mean, low, high = np.transpose(intervals)
+    mean, low, high = np.transpose([bootstrap_interval(cell.scores.scores) for cell in sweep.cells])
     y = np.arange(len(mean))
     # Told apart by lightness as well as by colour.
     evolved = [cell.body in sweep.evolved_in for cell in sweep.cells]
     colours = ["#1f3b73" if its else "#8fb8de" for its in evolved]
     axes.barh(y, mean, color=colours, xerr=(mean - low, high - mean), error_kw={"ecolor": "0.2", "lw": 1})
     axes.axvline(sweep.reference.mean, color="0.35", ls="--", lw=1, label="undisturbed, its own body")
+    agent = f"{sweep.agent}: " if sweep.agent else ""
     for its, colour, name in ((True, "#1f3b73", "evolved in it"), (False, "#8fb8de", "never seen")):
         if its in evolved:
-            axes.bar(0, 0, color=colour, label=name)
+            axes.bar(0, 0, color=colour, label=agent + name)
+    for i, other in enumerate(sweep.others, 1):
+        mean, low, high = np.transpose([bootstrap_interval(cell.scores.scores) for cell in other.cells])
+        around = mean - low, high - mean
+        mark = MARKERS[i % len(MARKERS)]
+        axes.errorbar(mean, y, xerr=around, color=f"C{i}", marker=mark, ms=5, ls="none", lw=1, label=other.name)
     axes.set_yticks(y, [str(value) for value in axis.values], fontsize="x-small")
     axes.invert_yaxis()
     axes.set(xlabel="score, mean and its 95% interval")

@@ -21,7 +21,7 @@ from metahebb.lifetimes.lives import Outcome
 from metahebb.perturbations import Perturbation, perturbations_for
 from metahebb.shipped import located
 
-__all__ = ["Comparison", "ComparisonRow", "compare"]
+__all__ = ["Comparison", "ComparisonRow", "agents_by_name", "compare"]
 
 SAME = ("env_args", "max_steps")
 """settings that agents of the same task must share, or their worlds are not the same"""
@@ -164,13 +164,10 @@ def compare(
     Raises UsageError before any life is lived, RunError if none has a finite fitness.
     """
     lives, seed, workers = check_lives(lives, seed, workers)
-    if not agents:
-        raise UsageError("There is no agent to compare; give one or more.")
-    named = dict(zip(_labels(agents), (agent_of(given, imports, trust_code) for given in agents), strict=True))
+    named = agents_by_name(agents, imports, trust_code)
     first = next(iter(named.values()))
     simulator = simulator_for(first, simulator)
     body = morphology if morphology is not None else (first.body or None)
-    _check_alike(named)
     named = {label: agent.living_in(body, simulator) for label, agent in named.items()}
     controls = controls_of(
         seed,
@@ -205,6 +202,17 @@ def compare(
     texts = tuple(map(str, perturbations))
     body = first.living_in(body, simulator).body
     return Comparison(first.configuration.task, body, simulator, texts, seed, tuple(rows), outcome.seconds)
+
+
+def agents_by_name(
+    agents: Sequence[Agent | Run | str | Path], imports: Sequence[str], trust_code: bool
+) -> dict[str, Agent]:
+    """Agents of one task, by names that differ; raises UsageError for none, or for those of other worlds."""
+    if not agents:
+        raise UsageError("There is no agent to compare; give one or more.")
+    named = dict(zip(_labels(agents), (agent_of(given, imports, trust_code) for given in agents), strict=True))
+    _check_alike(named)
+    return named
 
 
 def _labels(agents: Sequence[Agent | Run | str | Path]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Sweeps: an agent's lives in a grid of bodies, strengths and onsets of perturbations."""
+"""Sweeps: agents' lives in a grid of bodies, strengths and onsets of perturbations."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from typing import Any, NamedTuple
 
 from metahebb.agents import Agent
 from metahebb.analysis.intervals import Interval, bootstrap_interval
-from metahebb.api import agent_of, check_lives
+from metahebb.api import check_lives
 from metahebb.errors import UsageError, unknown
 from metahebb.evolution.runs import Run
 from metahebb.experiments.bodies import NAMED
 from metahebb.experiments.cells import Cell, live_cells, simulator_for
+from metahebb.experiments.comparison import agents_by_name
 from metahebb.experiments.controls import check_any_plastic, controls_of
 from metahebb.experiments.ranges import Ranged, ranged
 from metahebb.experiments.scores import Scores, scores_of, strike_of
 from metahebb.lifetimes.lives import Outcome
 from metahebb.perturbations import perturbations_for
 
-__all__ = ["Axis", "Sweep", "SweepCell", "SweepControl", "sweep"]
+__all__ = ["Axis", "Sweep", "SweepCell", "SweepOther", "sweep"]
 
 MOST_CELLS = 1000
 BODY = "body"
@@ -51,21 +52,34 @@ class SweepCell:
     perturbation: str
     scores: Scores
     difference: Interval
-    """of the scores to those of the same lives undisturbed in the agent's own body, mean and 95% interval; of a
-    control's to its agent's at the same place"""
+    """of the scores to those of the same lives undisturbed in the agent's own body, mean and 95% interval; of another
+    agent's to the first one's at the same place, and of a control's to its agent's there"""
 
 
 @dataclass(frozen=True, eq=False)
-class SweepControl:
-    """A control's lives in a grid."""
+class SweepOther:
+    """The lives of another agent in the grid, or of a control."""
 
-    name: str
+    agent: str
+    control: str
+    """empty for an agent itself"""
+    evolved_in: tuple[str, ...]
     reference: Scores
     """of the lives that nothing disturbs, in the agent's own body"""
-    difference: Interval
-    """of these to the agent's"""
+    difference: Interval | None
+    """of these to the first agent's, or a control's to its agent's"""
     cells: tuple[SweepCell, ...]
-    """in the order of the agent's own"""
+    """in the order of the first agent's"""
+
+    @property
+    def mean(self) -> float:
+        """of all places, each of which counts alike"""
+        return _mean(self.cells)
+
+    @property
+    def name(self) -> str:
+        """As tables call it."""
+        return ", ".join(filter(None, (self.agent, self.control)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +89,8 @@ class Sweep:
     task: str
     simulator: str | None
     seed: int
+    agent: str
+    """the first one's name; empty where there is no other"""
     evolved_in: tuple[str, ...]
     """the bodies that the agent was evolved in"""
     axes: tuple[Axis, ...]
@@ -84,7 +100,7 @@ class Sweep:
     cells: tuple[SweepCell, ...]
     """in the order of the axes' values, the last axis changing fastest"""
     seconds: float
-    controls: tuple[SweepControl, ...] = ()
+    others: tuple[SweepOther, ...] = ()
 
     @property
     def lives(self) -> int:
@@ -99,18 +115,16 @@ class Sweep:
     @property
     def mean(self) -> float:
         """of all places, each of which counts alike"""
-        return sum(cell.scores.mean for cell in self.cells) / len(self.cells)
+        return _mean(self.cells)
 
     @property
     def _rows(self) -> list[_Row]:
-        """What there is to tell, the agent first: what nothing disturbs, then place by place."""
-        rows = [
-            _Row("", None, self.reference, None),
-            *(_Row("", cell, cell.scores, cell.difference) for cell in self.cells),
-        ]
-        for control in self.controls:
-            rows.append(_Row(control.name, None, control.reference, control.difference))
-            rows += [_Row(control.name, cell, cell.scores, cell.difference) for cell in control.cells]
+        """What there is to tell, the first agent first: what nothing disturbs, then place by place."""
+        first = SweepOther(self.agent, "", self.evolved_in, self.reference, None, self.cells)
+        rows = []
+        for its in (first, *self.others):
+            rows.append(_Row(its, None, its.reference, its.difference))
+            rows += [_Row(its, cell, cell.scores, cell.difference) for cell in its.cells]
         return rows
 
     def to_table(self) -> list[dict[str, str]]:
@@ -120,13 +134,13 @@ class Sweep:
     def _cells(self, row: _Row) -> dict[str, str]:
         scores, every = row.scores, [other.scores for other in self._rows]
         at = ("undisturbed",) if row.cell is None else row.cell.at
-        cells = {"": row.control or "the agent"} if self.controls else {}
+        cells = {"": row.of.name or "the agent"} if self.others else {}
         cells[", ".join(axis.name for axis in self.axes)] = ", ".join(
             f"{value:g}" if isinstance(value, float) else value for value in at
         )
         if any(axis.name == BODY for axis in self.axes):
             body = "" if row.cell is None else row.cell.body
-            cells["evolved in it"] = "yes" if body in self.evolved_in or not body else "no"
+            cells["evolved in it"] = "yes" if body in row.of.evolved_in or not body else "no"
         cells["mean ± deviation"] = f"{scores.mean:.1f} ± {scores.deviation:.1f}"
         cells["difference [95%]"] = "–" if row.difference is None else str(row.difference)
         cells["steps"] = f"{scores.steps.mean():.0f}"
@@ -154,7 +168,8 @@ class Sweep:
         return {
             **values,
             **body,
-            "control": row.control,
+            "agent": row.of.agent,
+            "control": row.of.control,
             "perturbation": "" if cell is None else cell.perturbation,
             **row.scores.summary(),
             **{f"difference{end}": value for end, value in zip(("", "_low", "_high"), ends, strict=True)},
@@ -173,11 +188,15 @@ class Sweep:
         }
 
 
+def _mean(cells: Sequence[SweepCell]) -> float:
+    return sum(cell.scores.mean for cell in cells) / len(cells)
+
+
 class _Row(NamedTuple):
     """A row of a sweep's tables."""
 
-    control: str
-    """empty for the agent itself"""
+    of: SweepOther
+    """whose it is; the first agent's too"""
     cell: SweepCell | None
     """None for what nothing disturbs"""
     scores: Scores
@@ -185,8 +204,7 @@ class _Row(NamedTuple):
 
 
 def sweep(
-    agent: Agent | Run | str | Path,
-    *,
+    *agents: Agent | Run | str | Path,
     morphology: str | Sequence[str] = (),
     perturb: str | Sequence[str] = (),
     bodies: str | None = None,
@@ -203,13 +221,14 @@ def sweep(
     lived: Callable[[Outcome], None] | None = None,
     begun: Callable[[int], None] | None = None,
 ) -> Sweep:
-    """Live an agent's lives at each place of a grid: over bodies, a perturbation's strength, its onset.
+    """Live agents' lives at each place of a grid: over bodies, a perturbation's strength, its onset.
 
     A range is written FIRST..LAST:COUNT wherever a body or a perturbation has a number: ``front-left=1.0,0.25..1.5:6``,
     ``noise-weights:0..1:5@300``, ``zero-weights@100..900:5``. One range makes a line, two a map.
 
     Args:
-        agent: an agent, a run, or the file of either.
+        agents: agents, runs, or the files of either, all of one task. The first is the one that others are compared
+            with.
         morphology: a body, perhaps with ranges; or several bodies, which are an axis by themselves.
         perturb: perturbations, all of them at once; ranges in them are axes.
         bodies: a named set of bodies instead of ``morphology``: ``"kandel"`` or ``"unseen"``.
@@ -225,10 +244,9 @@ def sweep(
     Raises UsageError before any life is lived, RunError if none has a finite fitness.
     """
     lives, seed, workers = check_lives(lives, seed, workers)
-    agent = agent_of(agent, imports, trust_code)
-    evolved_in = agent.configuration.morphologies
-    simulator = simulator_for(agent, simulator)
-    agent = agent.living_in(None, simulator)
+    named = agents_by_name(agents, imports, trust_code)
+    simulator = simulator_for(next(iter(named.values())), simulator)
+    named = {name: agent.living_in(None, simulator) for name, agent in named.items()}
     controls = controls_of(
         seed,
         frozen_from=frozen_from,
@@ -239,52 +257,73 @@ def sweep(
     morphologies = _bodies(bodies, [morphology] if isinstance(morphology, str) else list(morphology))
     perturbations = [ranged(text, "--perturb") for text in ([perturb] if isinstance(perturb, str) else perturb)]
     axes, places = _grid(morphologies, perturbations)
-    # Checked all at once: a world is made for it.
-    texts = list(dict.fromkeys(text for _, _, disturbing in places for text in disturbing))
-    checked = dict(zip(texts, perturbations_for(texts, agent.task, agent.network), strict=True))
-    there = {body: agent.living_in(body, simulator) for body in dict.fromkeys(body for _, body, _ in places)}
-    cells = [Cell(agent)] + [
-        Cell(there[body], tuple(checked[text] for text in disturbing)) for _, body, disturbing in places
-    ]
-    controlled = {control.name: [control.cell_of(cell) for cell in cells] for control in controls}
-    check_any_plastic(controlled)
-    groups = [cells, *([cell for cell in its if cell is not None] for its in controlled.values())]
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for name, agent in named.items():
+        groups[name, ""] = own = _cells_of(agent, places, simulator)
+        for control in controls:
+            controlled = [control.cell_of(cell) for cell in own]
+            if None not in controlled:
+                groups[name, control.name] = [cell for cell in controlled if cell is not None]
+    check_any_plastic(
+        {control.name: [cells[0] for (_, its), cells in groups.items() if its == control.name] for control in controls}
+    )
+    cells = next(iter(groups.values()))
     if begun is not None:
-        begun(lives * sum(map(len, groups)))
-    outcome = live_cells([cell for group in groups for cell in group], lives, seed, workers, lived)
+        begun(lives * len(cells) * len(groups))
+    outcome = live_cells([cell for group in groups.values() for cell in group], lives, seed, workers, lived)
     strikes = [strike_of(cell.perturbations) for cell in cells]
     whole = [True, *(strike is None for strike in strikes[1:])]
     # What chance alone looks like, where there is one step to look at.
     strikes[0] = strikes[1] if len({*strikes[1:]}) == 1 else None
     every = scores_of(outcome.outcomes, strikes * len(groups), whole * len(groups))
-    own, *others = (every[first : first + len(cells)] for first in range(0, len(every), len(cells)))
+    lived_by = {whose: every[i * len(cells) : (i + 1) * len(cells)] for i, whose in enumerate(groups)}
+    (first, _), *rest = groups
 
-    def swept(scores: Sequence[Scores], beside: Sequence[Scores]) -> tuple[SweepCell, ...]:
+    def swept(its: Sequence[Scores], beside: Sequence[Scores]) -> tuple[SweepCell, ...]:
         return tuple(
             SweepCell(
                 at,
                 cell.agent.body,
                 " ".join(map(str, cell.perturbations)),
-                its,
-                bootstrap_interval(its.scores - to.scores),
+                scores,
+                bootstrap_interval(scores.scores - other.scores),
             )
-            for (at, _, _), cell, its, to in zip(places, cells[1:], scores[1:], beside[1:], strict=True)
+            for (at, _, _), cell, scores, other in zip(places, cells[1:], its[1:], beside[1:], strict=True)
         )
 
+    def other(name: str, control: str) -> SweepOther:
+        its, beside = lived_by[name, control], lived_by[name if control else first, ""]
+        shown = name if len(named) > 1 else ""
+        difference = bootstrap_interval(its[0].scores - beside[0].scores)
+        return SweepOther(
+            shown, control, named[name].configuration.morphologies, its[0], difference, swept(its, beside)
+        )
+
+    its = lived_by[first, ""]
     return Sweep(
-        agent.configuration.task,
+        named[first].configuration.task,
         simulator,
         seed,
-        evolved_in,
+        first if len(named) > 1 else "",
+        named[first].configuration.morphologies,
         axes,
-        own[0],
-        swept(own, [own[0]] * len(own)),
+        its[0],
+        swept(its, [its[0]] * len(its)),
         outcome.seconds,
-        tuple(
-            SweepControl(name, its[0], bootstrap_interval(its[0].scores - own[0].scores), swept(its, own))
-            for name, its in zip(controlled, others, strict=True)
-        ),
+        tuple(other(name, control) for name, control in rest),
     )
+
+
+def _cells_of(agent: Agent, places: Sequence[_Place], simulator: str | None) -> list[Cell]:
+    """What an agent lives: undisturbed in its own body, then at each place."""
+    # Checked all at once: a world is made for it.
+    texts = list(dict.fromkeys(text for _, _, disturbing in places for text in disturbing))
+    checked = dict(zip(texts, perturbations_for(texts, agent.task, agent.network), strict=True))
+    there = {body: agent.living_in(body, simulator) for body in dict.fromkeys(body for _, body, _ in places)}
+    return [
+        Cell(agent),
+        *(Cell(there[body], tuple(checked[text] for text in disturbing)) for _, body, disturbing in places),
+    ]
 
 
 def _bodies(named: str | None, morphologies: list[str]) -> list[Ranged]:
