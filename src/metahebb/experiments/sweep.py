@@ -246,6 +246,7 @@ def sweep(
     lives, seed, workers = check_lives(lives, seed, workers)
     named = agents_by_name(agents, imports, trust_code)
     simulator = simulator_for(next(iter(named.values())), simulator)
+    evolved_in = {name: agent.configuration.morphologies for name, agent in named.items()}
     named = {name: agent.living_in(None, simulator) for name, agent in named.items()}
     controls = controls_of(
         seed,
@@ -295,9 +296,7 @@ def sweep(
         its, beside = lived_by[name, control], lived_by[name if control else first, ""]
         shown = name if len(named) > 1 else ""
         difference = bootstrap_interval(its[0].scores - beside[0].scores)
-        return SweepOther(
-            shown, control, named[name].configuration.morphologies, its[0], difference, swept(its, beside)
-        )
+        return SweepOther(shown, control, evolved_in[name], its[0], difference, swept(its, beside))
 
     its = lived_by[first, ""]
     return Sweep(
@@ -305,7 +304,7 @@ def sweep(
         simulator,
         seed,
         first if len(named) > 1 else "",
-        named[first].configuration.morphologies,
+        evolved_in[first],
         axes,
         its[0],
         swept(its, [its[0]] * len(its)),
