@@ -38,7 +38,8 @@ def write_figure(sweep: Sweep, path: Path) -> None:
     """Draw a sweep into a file of the kind that its suffix says; raises WriteError."""
     many = max(len(axis.values) for axis in sweep.axes)
     tall = 0.28 * many + 1.5 if not sweep.axes[0].numeric and len(sweep.axes) == 1 else 4.5
-    figure = Figure(figsize=(8, max(tall, 4.5)), layout="constrained")
+    longest = max(len(str(value)) for axis in sweep.axes for value in axis.values)
+    figure = Figure(figsize=(8 + 0.055 * max(longest - 24, 0), max(tall, 4.5)), layout="constrained")
     draw_sweep(sweep, figure.add_subplot())
     with replacing("The figure", path) as temporary:
         figure.savefig(temporary, format=path.suffix.lower().removeprefix("."), dpi=150)
