@@ -2,8 +2,7 @@
 
 The same robot as in :mod:`metahebb.worlds.quadruped.mujoco`, whose C library begins its lives: on the host a robot
 settles sooner than on an accelerator. Each life carries what of the compiled model is its body's own, so that any
-bodies live side by side. Away from the floor the two agree to float32's accuracy. On it they do not step for step: the
-pyramids that stand for cones of friction are turned otherwise under capsules steeper than 60°.
+bodies live side by side. The two agree to float32's accuracy, step for step (``mjx_contacts``).
 
 On a CPU the physics is MJX's own in JAX, slower than the C library by far: for tests. On an NVIDIA GPU it is MuJoCo
 Warp, whose sums depend on the order in which threads come: there the same seed does not give the same bits.
@@ -28,6 +27,7 @@ import numpy as np
 from metahebb.errors import UsageError, raised
 from metahebb.worlds import TracedStep, TracedWorld
 from metahebb.worlds.quadruped.kinematics import Pose, leg_lengths, mean_place, roll_pitch_yaw, sole_heights
+from metahebb.worlds.quadruped.mjx_contacts import align_frames, align_warp_frames
 from metahebb.worlds.quadruped.morphology import STANDARD, Leg, Morphology, parse_morphology
 from metahebb.worlds.quadruped.mujoco import HUGE, TOUCH, MujocoQuadruped
 from metahebb.worlds.quadruped.mujoco_model import mujoco_model
@@ -104,8 +104,10 @@ class MjxQuadruped(TracedWorld):
     def __init__(self, implementation: str | None = None) -> None:
         self._implementation = implementation or (JAX if jax.default_backend() == "cpu" else WARP)
         self._mjx = import_mjx()
+        align_frames()
         if self._implementation == WARP:
             _check_warp()
+            align_warp_frames()
         self._model = self._put(STANDARD)
         self._bodies: dict[Morphology, Mapping[str, np.ndarray]] = {}
         self._physics = functools.lru_cache(maxsize=8)(self._make_physics)
