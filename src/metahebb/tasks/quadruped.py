@@ -157,7 +157,7 @@ def make_mujoco(options: Options) -> Task:
     from metahebb.worlds.quadruped.mjx import MjxQuadruped, import_mjx
 
     import_mjx()
-    return _task(MUJOCO, lambda slots: TracedQuadrupedLives(MjxQuadruped()), slots=16, measured_in=C_LIBRARY)
+    return _task(MUJOCO, lambda slots: TracedQuadrupedLives(MjxQuadruped()), slots=8, measured_in=C_LIBRARY)
 
 
 def make_bullet(options: Options) -> Task:

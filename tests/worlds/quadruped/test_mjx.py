@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from metahebb.errors import UsageError
+from metahebb.tasks import Options, make_task
 from metahebb.worlds.quadruped import MORPHOLOGIES, MujocoQuadruped, parse_morphology
 from metahebb.worlds.quadruped.kinematics import mean_place, sole_heights
 from metahebb.worlds.quadruped.mujoco_model import mujoco_model
@@ -199,3 +200,14 @@ def test_what_is_missing_is_named(missing: str, says: str, monkeypatch: pytest.M
     monkeypatch.delattr(mujoco, "mjx", raising=False)
     with pytest.raises(UsageError, match=says):
         MjxQuadruped("warp")
+
+
+def test_a_life_does_not_depend_on_its_slot(step: Any) -> None:
+    """With as many slots as the task has: vectors of more lives are computed otherwise here and there."""
+    slots = make_task("quadruped", Options(simulator="mjx")).slots
+    state, _ = MjxQuadruped().reset(np.full(slots, 3), ["standard"] * slots)
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        action = np.repeat(random.uniform(-1, 1, (1, 8)).astype(np.float32), slots, axis=0)
+        state, _, progress, _ = step(state, action)
+        assert len(np.unique(progress)) == 1
