@@ -2,7 +2,7 @@
 
 A pyramid stands for the cone of friction, and it matters how it is turned. In C one of its edges lies along the
 capsule, seen from above. So it does in MJX 3.17, in JAX and in Warp, but for capsules steeper than 60°, whose pyramids
-are turned by the world's axes there: two in five steps of flailing robots then come out otherwise, and a walker that
+are turned by the world's axes there: one in six steps of flailing robots then comes out otherwise, and a walker that
 scores 1174 in C scored 43 less. MJX 3.17 is the last; what is put right here is an entry in its table of collisions,
 and a name in the module of Warp's.
 """
