@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-__all__ = ["MAX_TILES", "PLAYFIELD", "Track", "draw_track", "draw_tracks", "lap"]
+__all__ = ["MAX_TILES", "PLAYFIELD", "Track", "draw_track", "draw_tracks"]
 
 SCALE = 6.0
 TRACK_RAD = 900 / SCALE

@@ -16,6 +16,9 @@ import jax.numpy as jnp
 
 __all__ = ["align_frames", "align_warp_frames"]
 
+TINY = 1e-7
+"""length of a capsule's shadow, of its own, below which it has no direction"""
+
 
 def align_frames() -> None:
     """Give MJX's capsules on planes the frames of C; harmless when called again."""
@@ -46,7 +49,3 @@ def align_warp_frames() -> None:
     from metahebb.worlds.quadruped.warp_contacts import plane_capsule
 
     collision_primitive.plane_capsule = plane_capsule
-
-
-TINY = 1e-7
-"""length of a capsule's shadow, of its own, below which it has no direction"""
